@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/inject"
+	"github.com/kmsrun/kmsrun/internal/debugguard"
+	"github.com/kmsrun/kmsrun/kms"
+	"github.com/kmsrun/kmsrun/metrics"
+)
+
+const execLong = `Fetch the declared secrets, give them to COMMAND as environment variables and
+files, start it, and keep it current: when a secret changes, publish the new files
+at once, and restart, signal or leave alone, as declared.
+
+Variables that are inherited with a reference for a value (kms://NAME#KEY or an
+ARN) are resolved without any declaration.
+
+Each flag has an environment twin, KMSRUN_ and its name (--log-level is
+KMSRUN_LOG_LEVEL; a repeatable flag takes one entry per line). A flag wins over
+its twin, a twin over the file.
+
+The exit status is the command's own; 128+n when signal n killed it; 127 when it
+was not found, 126 when it is not executable; 125 for a failure of kmsrun that
+needs a person, 124 for a temporary one.`
+
+// execCommand sets *status to the program's.
+func execCommand(status *int) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- COMMAND [ARG...]",
+		Short: "Run a program with its secrets",
+		Long:  execLong,
+		Example: `  DB_PASSWORD='kms://prod/db#AccountPassword' kmsrun exec -- ./server
+  kmsrun exec -e DB_PASSWORD='kms://prod/db#AccountPassword' -- ./server
+  kmsrun exec -f tls.crt='kms://prod/tls#crt' -f tls.key='kms://prod/tls#key' --on-file-change SIGHUP -- nginx -g 'daemon off;'`,
+		DisableFlagsInUseLine: true,
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false) // the command's flags are the command's
+	flags.StringP("config", "c", "", "declaration `file`")
+	flags.StringArrayP("env", "e", nil, "variable from a reference: `NAME=REF` (repeatable)")
+	flags.StringArrayP("file", "f", nil, "file from a reference: `NAME=REF` (repeatable)")
+	flags.String("dev", "", "run on an embedded emulator that holds the secrets of this seed `file`: no account needed")
+	flags.Bool("no-scan-env", false, "leave inherited references alone")
+	flags.Bool("once", false, "fetch, render, then become the command: no watching, no second process")
+	flags.Bool("pristine", false, "start from an empty environment instead of the inherited one")
+	flags.Bool("pass-credentials", false, "let the command inherit the access key variables that kmsrun used")
+	addSettings(flags)
+	cmd.RunE = func(cmd *cobra.Command, argv []string) error {
+		ended, err := runExec(cmd.Flags(), argv)
+		if err == nil {
+			*status = leave(ended)
+		}
+		return err
+	}
+	return cmd
+}
+
+func runExec(flags *pflag.FlagSet, argv []string) (inject.Status, error) {
+	signals := inject.Signals()
+	if err := readTwins(flags); err != nil {
+		return inject.Status{}, err
+	}
+	if len(argv) == 0 {
+		return inject.Status{}, errors.New("no command: want kmsrun exec [flags] -- COMMAND [ARG...]")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	seed, _ := flags.GetString("dev")
+	dev, err := startDev(ctx, seed)
+	if err != nil {
+		return inject.Status{}, err
+	}
+	c, err := load(flags, dev)
+	if err != nil {
+		return inject.Status{}, err
+	}
+	log := newLogger(c.Log)
+	for _, w := range c.Warnings {
+		log.Warn("doubtful declaration", "where", w.Error())
+	}
+	go dev.watch(ctx, log)
+
+	plan := inject.Plan{
+		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
+		Metrics: metrics.New(buildVersion()), Log: log,
+	}
+	plan.Once, _ = flags.GetBool("once")
+	if plan.Once && c.HTTP.Listen != "" {
+		return inject.Status{}, errors.New("--once leaves no process that could serve http.listen: want one of them")
+	}
+	if err := connect(&plan, flags, dev); err != nil {
+		return inject.Status{}, err
+	}
+	run := inject.NewExec(plan)
+	if c.HTTP.Listen != "" {
+		server, err := metrics.Serve(c.HTTP, plan.Metrics, run.State(), log)
+		if err != nil {
+			return inject.Status{}, err
+		}
+		defer server.Close()
+	}
+	return run.Run()
+}
+
+// load reads the declaration with everything that lies above the file.
+func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
+	source := config.Source{Environ: os.Environ(), Terminal: stdinIsTerminal()}
+	source.File, _ = flags.GetString("config")
+	var err error
+	if source.Overrides, err = overrides(flags); err != nil {
+		return config.Config{}, err
+	}
+	source.Overrides = append(source.Overrides, dev.overrides()...)
+	return config.Load(source)
+}
+
+func stdinIsTerminal() bool {
+	_, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// connect makes the KMS client, if anything is to be read, and the environment that
+// the program inherits.
+func connect(plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
+	var drop []string
+	if len(plan.Config.IDs()) > 0 {
+		credentials, err := dev.credentials()
+		if err != nil {
+			return err
+		}
+		client, err := kms.New(plan.Config.KMS, credentials, "kmsrun/"+buildVersion(), func(c kms.Call) {
+			plan.Metrics.KMSCall(c.Action, c.Code, c.Duration)
+			plan.Log.Debug("called KMS", "action", c.Action, "code", c.Code, "took", c.Duration)
+		})
+		if err != nil {
+			return err
+		}
+		plan.Fetch, plan.FetchFirst = client.Get, client.GetPatiently
+		drop = credentials.Variables()
+	}
+	if pass, _ := flags.GetBool("pass-credentials"); pass {
+		drop = nil
+	}
+	if pristine, _ := flags.GetBool("pristine"); pristine {
+		return nil
+	}
+	inherited := os.Environ()
+	if value, found := debugguard.Value(); found {
+		inherited = append(inherited, "DEBUG="+value)
+	}
+	var dropped []string
+	plan.Environ, dropped = inject.Environ(inherited, drop)
+	if len(dropped) > 0 {
+		plan.Log.Info("the program does not inherit the access key; --pass-credentials passes it", "variables", dropped)
+	}
+	return nil
+}
+
+// leave is the exit status for the way the program ended. Under systemd, which
+// tells a death by signal from an exit, we die of the same signal.
+func leave(ended inject.Status) int {
+	if ended.Signal != 0 && os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) {
+		inject.DieOf(ended.Signal)
+	}
+	return ended.ExitCode()
+}
+
+func newLogger(settings config.Log) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.Level}
+	if settings.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

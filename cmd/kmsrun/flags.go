@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kmsrun/kmsrun/config"
+)
+
+// settings maps flags to the keys of the declaration that they set.
+var settings = []struct {
+	flag, usage string
+	key         []string
+}{
+	{"region", "`region` of the secrets, such as cn-hangzhou", []string{"kms", "region"}},
+	{"endpoint", "KMS endpoint: a `host`, or http://127.0.0.1:PORT for an emulator", []string{"kms", "endpoint"}},
+	{"ca-file", "PEM `file` of a private CA to trust besides the system's", []string{"kms", "ca_file"}},
+	{"listen", "`address` to serve probes and metrics on: 127.0.0.1:9153, :9153 or unix:/PATH", []string{"http", "listen"}},
+	{"log-level", "lowest `level` to log: debug, info (default), warn or error", []string{"log", "level"}},
+	{"log-format", "`format` of the log: text (default) or json", []string{"log", "format"}},
+	{"dir", "`directory` for files, in memory (default: the first usable of $RUNTIME_DIRECTORY, /run/kmsrun, $XDG_RUNTIME_DIR/kmsrun, /dev/shm)", []string{"files", "dir"}},
+	{"interval", "`duration` between two polls of a secret (default 60s)", []string{"watch", "interval"}},
+	{"on-env-change", "`action` when a variable changed: restart (default), exit or none", []string{"on_change", "env"}},
+	{"on-file-change", "`action` when only files changed: none (default), restart or a signal such as SIGHUP", []string{"on_change", "files"}},
+	{"stop-signal", "`signal` that stops the program for a restart (default SIGTERM)", []string{"child", "stop_signal"}},
+	{"stop-timeout", "`duration` from that signal to SIGKILL (default 30s)", []string{"child", "stop_timeout"}},
+}
+
+// addSettings defines the flags of settings; config parses and checks their text.
+func addSettings(flags *pflag.FlagSet) {
+	for _, s := range settings {
+		flags.String(s.flag, "", s.usage)
+	}
+}
+
+// twin is the environment variable that stands for a flag.
+func twin(flag string) string {
+	return config.TwinPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// readTwins sets the flags that were not given from their environment twins. A
+// repeatable flag takes one entry per line.
+func readTwins(flags *pflag.FlagSet) error {
+	var fault error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value, found := os.LookupEnv(twin(f.Name))
+		if f.Changed || !found || f.Name == "help" || fault != nil {
+			return
+		}
+		values := []string{value}
+		if _, repeatable := f.Value.(pflag.SliceValue); repeatable {
+			values = strings.FieldsFunc(value, func(r rune) bool { return r == '\n' })
+		}
+		for _, value := range values {
+			if err := f.Value.Set(value); err != nil {
+				fault = fmt.Errorf("%s: %w", twin(f.Name), err)
+			}
+		}
+		if f.Annotations == nil {
+			f.Annotations = map[string][]string{}
+		}
+		f.Annotations[fromTwin] = nil
+	})
+	return fault
+}
+
+// fromTwin annotates a flag that its twin has set.
+const fromTwin = "kmsrun_from_twin"
+
+// origin says where a flag's value came from, for faults; ok is false when it was
+// not set at all.
+func origin(flags *pflag.FlagSet, name string) (where string, ok bool) {
+	f := flags.Lookup(name)
+	if _, ok := f.Annotations[fromTwin]; ok {
+		return twin(name), true
+	}
+	return "--" + name, f.Changed
+}
+
+// overrides turns the flags that are set into overrides of the declaration.
+func overrides(flags *pflag.FlagSet) ([]config.Override, error) {
+	var all []config.Override
+	for _, s := range settings {
+		if where, ok := origin(flags, s.flag); ok {
+			all = append(all, config.Override{Key: s.key, Value: flags.Lookup(s.flag).Value.String(), From: where})
+		}
+	}
+	if off, _ := flags.GetBool("no-scan-env"); off {
+		where, _ := origin(flags, "no-scan-env")
+		all = append(all, config.Override{Key: []string{"scan_env"}, Value: "false", From: where})
+	}
+	for flag, key := range map[string][]string{"env": {"env"}, "file": {"files", "items"}} {
+		entries, _ := flags.GetStringArray(flag)
+		where, _ := origin(flags, flag)
+		for _, entry := range entries {
+			name, value, ok := strings.Cut(entry, "=")
+			if !ok || name == "" {
+				return nil, fmt.Errorf("%s %s: want NAME=REFERENCE", where, name)
+			}
+			all = append(all, config.Override{Key: append(slices.Clip(key), name), Value: value, From: where + " " + name})
+		}
+	}
+	return all, nil
+}

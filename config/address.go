@@ -1,0 +1,66 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// URL is the scheme and host of the KMS endpoint for a region: the explicit
+// endpoint if there is one, else the region's public or VPC endpoint.
+func (k KMS) URL(region string) (scheme, host string) {
+	if k.Endpoint != "" {
+		if e, err := parseEndpoint(k.Endpoint); err == nil {
+			return e.Scheme, e.Host
+		}
+	}
+	if k.Network == "vpc" {
+		return "https", "kms-vpc." + region + ".aliyuncs.com"
+	}
+	return "https", "kms." + region + ".aliyuncs.com"
+}
+
+// parseEndpoint reads HOST[:PORT], https://HOST[:PORT] or http://HOST[:PORT].
+func parseEndpoint(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	e, err := url.Parse(text)
+	if err != nil || e.Host == "" || e.User != nil || strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.Fragment != "" ||
+		(e.Scheme != "https" && e.Scheme != "http") {
+		return nil, fmt.Errorf("want a host, https://HOST or http://127.0.0.1:PORT")
+	}
+	return e, nil
+}
+
+// IsLoopback tells whether host, with or without a port, is this machine.
+func IsLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// Address is the network ("tcp" or "unix") and address to listen on.
+func (h HTTP) Address() (network, address string, err error) {
+	if path, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
+		if !strings.HasPrefix(path, "/") {
+			return "", "", fmt.Errorf("want unix:/PATH, got %q", h.Listen)
+		}
+		return "unix", path, nil
+	}
+	if _, port, err := net.SplitHostPort(h.Listen); err != nil || port == "" {
+		return "", "", fmt.Errorf("want HOST:PORT, :PORT or unix:/PATH, got %q", h.Listen)
+	}
+	return "tcp", h.Listen, nil
+}
+
+// Loopback tells whether only this machine can reach the endpoint.
+func (h HTTP) Loopback() bool {
+	network, address, err := h.Address()
+	return err == nil && (network == "unix" || IsLoopback(address))
+}

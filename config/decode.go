@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// decoder decodes YAML nodes over a Config that already holds its defaults. It is
+// strict (unknown and doubled keys are faults), goes on after a fault, and
+// remembers where each key was set, for the validation that follows.
+type decoder struct {
+	faults faults
+	where  map[string]Fault // by dotted key; Text is empty
+	file   string           // being decoded; empty for an override
+	origin string           // of the override being decoded: a flag or a variable
+}
+
+// fault adds what is wrong with a key.
+func (d *decoder) fault(key, format string, args ...any) {
+	f := d.whereIs(key)
+	f.Text = fmt.Sprintf(format, args...)
+	d.faults = append(d.faults, &f)
+}
+
+// whereIs is the place of a key, or of the nearest key around it that was set.
+func (d *decoder) whereIs(key string) Fault {
+	for k := key; k != ""; {
+		if f, ok := d.where[k]; ok {
+			if f.File != "" {
+				f.Key = key
+			}
+			return f
+		}
+		k = k[:max(strings.LastIndexByte(k, '.'), 0)]
+	}
+	return Fault{Key: key}
+}
+
+func (d *decoder) mark(key string, node *yaml.Node) {
+	if d.origin != "" {
+		d.where[key] = Fault{Key: d.origin}
+		return
+	}
+	d.where[key] = Fault{File: d.file, Line: node.Line, Key: key}
+}
+
+func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Tag == "!!null" && d.origin == "" {
+		return // "key:" with nothing behind it leaves the default
+	}
+	scalar := node.Kind == yaml.ScalarNode
+	switch kind := target.Kind(); {
+	case kind == reflect.Struct && !scalar && !unmarshalsText(target):
+		d.decodeStruct(node, target, key)
+	case kind == reflect.Struct && scalar && shortField(target).IsValid():
+		d.decode(node, shortField(target), key)
+	case kind == reflect.Map:
+		d.decodeMap(node, target, key)
+	case !scalar:
+		d.fault(key, "want a single value")
+	default:
+		if err := parseScalar(target.Addr().Interface(), node.Value); err != nil {
+			d.fault(key, "%s", err)
+		}
+	}
+}
+
+func (d *decoder) decodeStruct(node *yaml.Node, target reflect.Value, key string) {
+	fields := fieldsOf(target)
+	d.eachPair(node, key, func(name, path string, value *yaml.Node) {
+		if field, ok := fields[name]; ok {
+			d.decode(value, field, path)
+			return
+		}
+		known := make([]string, 0, len(fields))
+		for name := range fields {
+			known = append(known, name)
+		}
+		slices.Sort(known)
+		d.fault(path, "unknown key; known here: %s", strings.Join(known, ", "))
+	})
+}
+
+func (d *decoder) decodeMap(node *yaml.Node, target reflect.Value, key string) {
+	d.eachPair(node, key, func(name, path string, value *yaml.Node) {
+		if value.Tag == "!!null" && d.origin == "" {
+			d.fault(path, `want a value; write "" for an empty one`)
+			return
+		}
+		element := reflect.New(target.Type().Elem()).Elem()
+		if old := target.MapIndex(reflect.ValueOf(name)); old.IsValid() {
+			element.Set(old)
+		}
+		d.decode(value, element, path)
+		target.SetMapIndex(reflect.ValueOf(name), element)
+	})
+}
+
+// eachPair calls do for every key of a mapping, once.
+func (d *decoder) eachPair(node *yaml.Node, key string, do func(name, path string, value *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		d.fault(key, "want a map")
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		k, v := node.Content[i], node.Content[i+1]
+		path := strings.TrimPrefix(key+"."+k.Value, ".")
+		d.mark(path, k)
+		if line, ok := seen[k.Value]; ok {
+			d.fault(path, "given twice; first in line %d", line)
+			continue
+		}
+		seen[k.Value] = k.Line
+		do(k.Value, path, v)
+	}
+}
+
+// fieldsOf maps the YAML names of a struct's fields to the fields.
+func fieldsOf(target reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	for field, value := range target.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if name != "" && name != "-" {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// shortField is the field that a scalar in the struct's place stands for, if any.
+func shortField(target reflect.Value) reflect.Value {
+	for field, value := range target.Fields() {
+		if _, options, _ := strings.Cut(field.Tag.Get("yaml"), ","); options == "short" {
+			return value
+		}
+	}
+	return reflect.Value{}
+}
+
+func unmarshalsText(target reflect.Value) bool {
+	_, ok := reflect.TypeAssert[interface{ UnmarshalText([]byte) error }](target.Addr())
+	return ok
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kmsrun/kmsrun/secret"
+)
+
+// Source is everything a declaration is made of, weakest first: defaults, the
+// file, the overrides in their order, and inherited references.
+type Source struct {
+	File      string     // path; empty for none
+	Overrides []Override // environment twins, then flags
+	Environ   []string   // the inherited environment, NAME=value
+	Terminal  bool       // stdin is a terminal: on_change.env defaults to none
+}
+
+// Override sets one key from outside the file.
+type Override struct {
+	Key   []string // path of the key, such as kms, region
+	Value string
+	From  string // the flag or variable, for faults
+}
+
+// Load reads, decodes and validates. The error is a *multierror.Error of *Fault
+// with every fault there is, ordered by line.
+func Load(src Source) (Config, error) {
+	c := Default()
+	if src.Terminal {
+		c.OnChange.Env = "none"
+	}
+	d := &decoder{where: map[string]Fault{}}
+	if src.File != "" {
+		d.decodeFile(src.File, &c)
+	}
+	for _, o := range src.Overrides {
+		d.origin = o.From
+		d.decode(nest(o.Key, o.Value), reflect.ValueOf(&c).Elem(), "")
+	}
+	if c.KMS.Region == "" {
+		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
+	}
+	if c.ScanEnv {
+		d.scan(&c, src.Environ)
+	}
+	d.validate(&c)
+	return c, d.faults.err()
+}
+
+func (d *decoder) decodeFile(path string, c *Config) {
+	d.file = path
+	text, err := os.ReadFile(path)
+	if err != nil {
+		pathErr := new(os.PathError)
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		d.faults = append(d.faults, &Fault{Key: path, Text: "reading the declaration: " + err.Error()})
+		return
+	}
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	var document, second yaml.Node
+	switch err := documents.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return // an empty declaration is all defaults
+	case err != nil:
+		d.faults = append(d.faults, syntaxFault(path, err))
+		return
+	}
+	if err := documents.Decode(&second); err == nil {
+		d.faults = append(d.faults, &Fault{File: path, Line: second.Line, Text: "want one YAML document, got another"})
+	} else if !errors.Is(err, io.EOF) {
+		d.faults = append(d.faults, syntaxFault(path, err))
+	}
+	d.decode(document.Content[0], reflect.ValueOf(c).Elem(), "")
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntaxFault makes a fault of what the YAML parser says.
+func syntaxFault(path string, err error) *Fault {
+	f := &Fault{File: path, Line: 1, Text: "not YAML: " + err.Error()}
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			f.Line = n
+		}
+		f.Text = "not YAML: " + m[2]
+	}
+	return f
+}
+
+// nest makes the YAML of one override: {a: {b: value}} for the key a, b.
+func nest(key []string, value string) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+	for _, name := range slices.Backward(key) {
+		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
+			{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, node,
+		}}
+	}
+	return node
+}
+
+// scan adds inherited variables that are references and that nothing declares.
+func (d *decoder) scan(c *Config, environ []string) {
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if _, declared := c.Env[name]; declared || !secret.IsReference(value) || strings.HasPrefix(name, TwinPrefix) {
+			continue
+		}
+		where := Fault{Key: "environment variable " + name}
+		text, err := parseText(value)
+		switch {
+		case errors.Is(err, secret.ErrName):
+			where.Text = fmt.Sprintf("left as it is: %s", err)
+			c.Warnings = append(c.Warnings, where)
+		case err != nil:
+			where.Text = err.Error()
+			d.faults = append(d.faults, &where)
+		default:
+			d.where["env."+name] = where
+			c.Env[name] = text
+		}
+	}
+}
+
+// TwinPrefix begins the name of every flag's environment twin.
+const TwinPrefix = "KMSRUN_"
+
+func firstVariable(environ []string, names ...string) string {
+	for _, name := range names {
+		for _, variable := range environ {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok && value != "" {
+				return value
+			}
+		}
+	}
+	return ""
+}

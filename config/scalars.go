@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const defaultStopSignal = Signal(syscall.SIGTERM)
+
+// Mode is the permission bits of a file, written in octal.
+type Mode fs.FileMode
+
+// UnmarshalText reads "0400".
+func (m *Mode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return fmt.Errorf("want permission bits in octal such as \"0400\", got %q", text)
+	}
+	*m = Mode(n)
+	return nil
+}
+
+// Signal is a signal by name (SIGHUP, HUP) or number (1, and 34 to 64 for the
+// real-time signals).
+type Signal syscall.Signal
+
+// UnmarshalText reads a signal's name or number.
+func (s *Signal) UnmarshalText(text []byte) error {
+	name := strings.ToUpper(string(text))
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	n := unix.SignalNum(name)
+	if n == 0 {
+		number, err := strconv.Atoi(string(text))
+		if err != nil || number < 1 || number > 64 {
+			return fmt.Errorf("want a signal such as SIGHUP, got %q", text)
+		}
+		n = syscall.Signal(number)
+	}
+	*s = Signal(n)
+	return nil
+}
+
+// FileAction is what a change of files alone does: nothing, a signal, or a restart.
+type FileAction struct {
+	Restart bool
+	Signal  Signal // 0: none
+}
+
+// UnmarshalText reads none, restart or a signal.
+func (a *FileAction) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "none":
+		*a = FileAction{}
+	case "restart":
+		*a = FileAction{Restart: true}
+	default:
+		var s Signal
+		if s.UnmarshalText(text) != nil {
+			return fmt.Errorf("want none, restart or a signal such as SIGHUP, got %q", text)
+		}
+		*a = FileAction{Signal: s}
+	}
+	return nil
+}
+
+// parseScalar sets *target from the text of one scalar. The error says what was
+// wanted.
+func parseScalar(target any, text string) error {
+	var err error
+	switch t := target.(type) {
+	case *string:
+		*t = text
+	case *bool:
+		if *t, err = strconv.ParseBool(text); err != nil {
+			return fmt.Errorf("want true or false, got %q", text)
+		}
+	case *int:
+		if *t, err = strconv.Atoi(text); err != nil {
+			return fmt.Errorf("want a whole number, got %q", text)
+		}
+	case *float64:
+		if *t, err = strconv.ParseFloat(text, 64); err != nil {
+			return fmt.Errorf("want a number, got %q", text)
+		}
+	case *time.Duration:
+		if *t, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("want a duration such as 30s or 5m, got %q", text)
+		}
+	case *slog.Level:
+		if err = t.UnmarshalText([]byte(text)); err != nil {
+			return fmt.Errorf("want debug, info, warn or error, got %q", text)
+		}
+	case interface{ UnmarshalText([]byte) error }:
+		return t.UnmarshalText([]byte(text))
+	default:
+		return fmt.Errorf("want a map, got %q", text)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kmsrun/kmsrun/secret"
+)
+
+var (
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	regionName   = regexp.MustCompile(`^[a-z0-9-]+$`)
+)
+
+// minInterval keeps a mistyped interval from using up the account's quota of 450
+// secret reads per second, which all its processes share.
+const minInterval = 100 * time.Millisecond
+
+// validate checks every rule that decoding does not.
+func (d *decoder) validate(c *Config) {
+	if c.Version != 1 {
+		d.fault("version", "want 1, got %d", c.Version)
+	}
+	d.validateKMS(c)
+	d.validateEnv(c)
+	d.validateFiles(c)
+	d.validateTimes(c)
+	d.oneOf("on_change.env", c.OnChange.Env, "restart", "exit", "none")
+	d.oneOf("log.format", c.Log.Format, "text", "json")
+	d.validateHTTP(c)
+}
+
+func (d *decoder) oneOf(key, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		d.fault(key, "want %s, got %q", strings.Join(want, " or "), got)
+	}
+}
+
+func (d *decoder) validateKMS(c *Config) {
+	d.oneOf("kms.network", c.KMS.Network, "public", "vpc")
+	if c.KMS.Region != "" && !regionName.MatchString(c.KMS.Region) {
+		d.fault("kms.region", "want a region such as cn-hangzhou, got %q", c.KMS.Region)
+	}
+	if c.KMS.Concurrency < 1 || c.KMS.Concurrency > 64 {
+		d.fault("kms.concurrency", "want 1 to 64, got %d", c.KMS.Concurrency)
+	}
+	if c.KMS.Endpoint != "" {
+		switch e, err := parseEndpoint(c.KMS.Endpoint); {
+		case err != nil:
+			d.fault("kms.endpoint", "%s", err)
+		case e.Scheme == "http" && !IsLoopback(e.Host) && !c.KMS.InsecureHTTP:
+			d.fault("kms.endpoint", "plain http is for loopback only: use https, or set kms.insecure_http: true to send secrets in the clear")
+		case e.Scheme == "http" && !IsLoopback(e.Host):
+			d.warn(c, "kms.insecure_http", "secrets travel in the clear")
+		}
+	}
+	if c.KMS.Region == "" && c.KMS.Endpoint == "" && needsRegion(c.IDs()) {
+		d.fault("kms.region", "no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)")
+	}
+}
+
+func needsRegion(ids []secret.ID) bool {
+	return slices.ContainsFunc(ids, func(id secret.ID) bool { return id.Region == "" })
+}
+
+func (d *decoder) validateEnv(c *Config) {
+	for _, name := range sortedKeys(c.Env) {
+		key := "env." + name
+		if f, set := d.where[key]; !variableName.MatchString(name) && (!set || !strings.HasPrefix(f.Key, "environment variable ")) {
+			d.fault(key, "not a variable name: want letters, digits and _, not starting with a digit")
+		}
+		d.validateText(c, key, c.Env[name])
+	}
+}
+
+func (d *decoder) validateText(c *Config, key string, t Text) {
+	for _, p := range t.Parts {
+		if p.FilesDir && len(c.Files.Items) == 0 {
+			d.fault(key, "${files_dir} needs a file: files.items is empty")
+		}
+		if p.Ref.ID.Pinned() {
+			d.warn(c, key, "%s is pinned to a version: it never changes, managed secrets ignore it, and generic secrets keep only 10 versions", p.Ref.ID)
+		}
+	}
+}
+
+func (d *decoder) validateFiles(c *Config) {
+	d.oneOf("files.disk", c.Files.Disk, "refuse", "allow")
+	if c.Files.Dir != "" && !path.IsAbs(c.Files.Dir) {
+		d.fault("files.dir", "want an absolute path, got %q", c.Files.Dir)
+	}
+	names := sortedKeys(c.Files.Items)
+	for i, name := range names {
+		key := "files.items." + name
+		if path.IsAbs(name) || path.Clean(name) != name || name == "." || slices.ContainsFunc(strings.Split(name, "/"), hidden) {
+			d.fault(key, "want a path below the directory, without . or .. and with no part that begins with two dots")
+		}
+		if i > 0 && strings.HasPrefix(name, names[i-1]+"/") {
+			d.fault(key, "%q is a file, and can't be a directory too", names[i-1])
+		}
+		item := c.Files.Items[name]
+		if len(item.From.Parts) == 0 {
+			d.fault(key, "want from: a reference or text")
+		}
+		d.validateText(c, key, item.From)
+	}
+}
+
+// hidden parts are refused because ..data and its generations lie beside the items.
+func hidden(part string) bool { return strings.HasPrefix(part, "..") }
+
+func (d *decoder) validateTimes(c *Config) {
+	positive := func(key string, got time.Duration) {
+		if got <= 0 {
+			d.fault(key, "want more than 0s, got %s", got)
+		}
+	}
+	notNegative := func(key string, got time.Duration) {
+		if got < 0 {
+			d.fault(key, "want 0s or more, got %s", got)
+		}
+	}
+	positive("kms.timeout", c.KMS.Timeout)
+	positive("kms.start_timeout", c.KMS.StartTimeout)
+	notNegative("files.grace", c.Files.Grace)
+	notNegative("child.stop_timeout", c.Child.StopTimeout)
+	notNegative("watch.debounce", c.Watch.Debounce)
+	if c.Watch.DebounceMax < c.Watch.Debounce {
+		d.fault("watch.debounce_max", "want at least watch.debounce (%s), got %s", c.Watch.Debounce, c.Watch.DebounceMax)
+	}
+	if c.Watch.Interval < minInterval {
+		d.fault("watch.interval", "want %s or more, got %s", minInterval, c.Watch.Interval)
+	}
+	if !(c.Watch.Jitter >= 0 && c.Watch.Jitter <= 1) { // false for NaN too
+		d.fault("watch.jitter", "want a fraction from 0 to 1, got %v", c.Watch.Jitter)
+	}
+}
+
+func (d *decoder) validateHTTP(c *Config) {
+	if (c.HTTP.TLSCert == "") != (c.HTTP.TLSKey == "") {
+		d.fault("http.tls_cert", "want tls_cert and tls_key together")
+	}
+	if c.HTTP.Listen == "" {
+		return
+	}
+	if _, _, err := c.HTTP.Address(); err != nil {
+		d.fault("http.listen", "%s", err)
+	}
+}
+
+func (d *decoder) warn(c *Config, key, format string, args ...any) {
+	d.fault(key, format, args...)
+	last := len(d.faults) - 1
+	c.Warnings = append(c.Warnings, *d.faults[last])
+	d.faults = d.faults[:last]
+}

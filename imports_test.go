@@ -1,0 +1,117 @@
+package kmsrun
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kmsrun/kmsrun"
+
+// arrows lists what each package of ours may import of ours. A package that is not
+// listed is a fault: the house has a plan.
+var arrows = map[string][]string{
+	"secret":              {},
+	"config":              {"secret"},
+	"kms":                 {"secret", "config"},
+	"emulator":            {},
+	"watch":               {"secret", "config", "metrics"},
+	"render":              {"secret", "config"},
+	"inject":              {"secret", "config", "watch", "render", "metrics"},
+	"metrics":             {"config"},
+	"internal/debugguard": {},
+	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard"},
+	"examples/demo":       {},
+}
+
+// closed lists imports that are forbidden but to the packages named.
+var closed = map[string][]string{
+	"github.com/aliyun/":                 {"kms"},
+	"github.com/prometheus/":             {"metrics"},
+	"github.com/spf13/":                  {"cmd/kmsrun"},
+	"net/http":                           {"kms", "metrics", "emulator", "cmd/kmsrun", "examples/demo"},
+	"os/exec":                            {},
+	"github.com/hashicorp/go-multierror": {"config", "watch", "render", "inject"},
+}
+
+// standardOnly lists packages that import nothing but the standard library.
+var standardOnly = []string{"secret", "internal/debugguard"}
+
+func TestImportArrows(t *testing.T) {
+	for file, imports := range sources(t) {
+		pkg := path.Dir(file)
+		allowed, known := arrows[pkg]
+		if !known {
+			t.Errorf("%s: package %s is not in the plan of the house (arrows)", file, pkg)
+			continue
+		}
+		for _, imported := range imports {
+			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s: no such arrow", file, ours)
+			}
+			if slices.Contains(standardOnly, pkg) && strings.Contains(imported, ".") {
+				t.Errorf("%s imports %s: only the standard library is allowed there", file, imported)
+			}
+			for prefix, users := range closed {
+				if strings.HasPrefix(imported, prefix) && !slices.Contains(users, pkg) {
+					t.Errorf("%s imports %s: only %v may", file, imported, users)
+				}
+			}
+		}
+	}
+}
+
+// TestPlaintextLeavesInFewPlaces lists every file that may take the bytes out of a
+// secret.Value.
+func TestPlaintextLeavesInFewPlaces(t *testing.T) {
+	want := []string{"render/select.go", "secret/value.go"}
+	var got []string
+	for file := range sources(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usesSecret := path.Dir(file) == "secret" || strings.Contains(string(text), module+"/secret")
+		if usesSecret && strings.Contains(string(text), ".Bytes()") {
+			got = append(got, file)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("files that call Bytes(): got %v, want %v", got, want)
+	}
+}
+
+// sources maps every Go file that is not a test to its imports.
+func sources(t *testing.T) map[string][]string {
+	t.Helper()
+	files := map[string][]string{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files[name] = nil
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			files[name] = append(files[name], imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}

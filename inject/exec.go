@@ -1,0 +1,177 @@
+// Package inject runs the program: it fetches and renders before the start, starts
+// the program or becomes it, forwards signals, and renders and tells it again when
+// secrets change. The loop owns all of its state; channels carry whole values.
+package inject
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/metrics"
+	"github.com/kmsrun/kmsrun/render"
+	"github.com/kmsrun/kmsrun/secret"
+	"github.com/kmsrun/kmsrun/watch"
+)
+
+// The exit statuses of kmsrun's own failures.
+const (
+	StatusTemporary = 124 // an outage that outlasted kms.start_timeout
+	StatusFailed    = 125 // a failure that needs a person
+)
+
+// Plan is all that a run needs.
+type Plan struct {
+	Config  config.Config
+	Argv    []string
+	Environ []string // of the program, less what the declaration adds
+	Once    bool     // become the program: no watching, no second process
+
+	Fetch      watch.Fetch        // while watching
+	FetchFirst watch.PatientFetch // before the start
+	Signals    <-chan os.Signal
+	Lookup     func(string) (string, bool) // of our own environment
+	Metrics    *metrics.Metrics
+	Log        *slog.Logger
+}
+
+// Exec is one run of a program.
+type Exec struct {
+	Plan
+	pings   chan chan struct{} // answered by whatever select turns
+	started atomic.Bool
+	watcher *watch.Watcher // nil where nothing is to be watched
+}
+
+// NewExec prepares a run; nothing starts yet.
+func NewExec(p Plan) *Exec {
+	e := &Exec{Plan: p, pings: make(chan chan struct{})}
+	var ids []secret.ID
+	for _, id := range p.Config.IDs() {
+		if !id.Pinned() {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 && !p.Once {
+		e.watcher = watch.New(p.Config.Watch, p.Config.KMS.Concurrency, ids, p.Fetch, p.Log, p.Metrics)
+	}
+	return e
+}
+
+// State is what the HTTP endpoint may ask of the run.
+func (e *Exec) State() metrics.State {
+	return metrics.State{
+		Started: e.started.Load,
+		Alive: func(ctx context.Context) error {
+			pong := make(chan struct{})
+			select {
+			case e.pings <- pong:
+				<-pong
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		Refresh: func() bool {
+			if e.watcher != nil {
+				e.watcher.Refresh()
+			}
+			return e.watcher != nil
+		},
+	}
+}
+
+// Run fetches, renders, publishes and starts the program, and returns how it
+// ended. An error means that kmsrun itself failed: everything that can't be read
+// or rendered in one *multierror.Error, or a *StartError.
+func (e *Exec) Run() (Status, error) {
+	var dir *render.Dir
+	path := ""
+	if len(e.Config.Files.Items) > 0 {
+		var err error
+		if dir, err = render.OpenDir(e.Config.Files, e.Lookup); err != nil {
+			return Status{}, err
+		}
+		path = dir.Path()
+	}
+	f := first{exec: e}
+	snapshot, generation, status, err := f.get(path)
+	if err == nil && status.Signal == 0 {
+		err = publish(dir, generation, time.Now())
+	}
+	if err != nil || status.Signal != 0 {
+		remove(dir)
+		return status, err
+	}
+	if e.Once {
+		return Status{}, e.become(dir, generation)
+	}
+	defer remove(dir)
+	return e.watchOver(dir, snapshot, generation, f.kept)
+}
+
+// become turns this process into the program. Its files stay, and stay locked.
+func (e *Exec) become(dir *render.Dir, generation render.Generation) error {
+	if dir != nil {
+		if err := dir.KeepLock(); err != nil {
+			remove(dir)
+			return fmt.Errorf("keeping the lock of %q: %w", dir.Path(), err)
+		}
+	}
+	err := become(e.Argv, generation.Environ(e.Environ))
+	remove(dir)
+	return err
+}
+
+// watchOver starts the program and stays with it to its end.
+func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
+	l := &loop{Exec: e, dir: dir, snapshot: snapshot, generation: generation}
+	if err := l.start("start"); err != nil {
+		return Status{}, err
+	}
+	for _, s := range kept {
+		l.forward(s)
+	}
+	e.started.Store(true)
+	l.served()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	if e.watcher != nil {
+		updates := make(chan secret.Snapshot)
+		l.updates = updates
+		watching.Go(func() { e.watcher.Run(ctx, snapshot, updates) })
+	}
+	return l.run()
+}
+
+func publish(dir *render.Dir, g render.Generation, now time.Time) error {
+	if dir == nil {
+		return nil
+	}
+	staged, err := dir.Stage(g.Files())
+	if err != nil {
+		return err
+	}
+	return staged.Commit(now)
+}
+
+func remove(dir *render.Dir) {
+	if dir != nil {
+		dir.Remove()
+	}
+}
+
+// interrupted is the status of a run that a signal ended before the program began.
+func interrupted(s os.Signal) Status {
+	number, _ := s.(syscall.Signal)
+	return Status{Signal: number}
+}

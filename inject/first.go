@@ -1,0 +1,94 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/kmsrun/kmsrun/render"
+	"github.com/kmsrun/kmsrun/secret"
+	"github.com/kmsrun/kmsrun/watch"
+)
+
+// first is the fetch and rendering before the start: all or nothing.
+type first struct {
+	exec *Exec
+	kept []os.Signal // that came meanwhile, for the program
+}
+
+// saysItWaits is how long a start may take before a line says what it waits for.
+const saysItWaits = 3 * time.Second
+
+type firstResult struct {
+	snapshot   secret.Snapshot
+	generation render.Generation
+	err        error
+}
+
+// get waits for the first generation, within kms.start_timeout. A signal that asks
+// to end does so at once; its Status is returned.
+func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), f.exec.Config.KMS.StartTimeout)
+	defer cancel()
+	results := make(chan firstResult, 1)
+	go func() { results <- f.fetch(ctx, filesDir) }()
+	slow := time.After(saysItWaits)
+	for {
+		select {
+		case <-slow:
+			f.exec.Log.Warn("still waiting for KMS; the program starts when every secret was read",
+				"start_timeout", f.exec.Config.KMS.StartTimeout)
+		case r := <-results:
+			return r.snapshot, r.generation, Status{}, r.err
+		case pong := <-f.exec.pings:
+			close(pong)
+		case s := <-f.exec.Signals:
+			if ends(s) {
+				return secret.Snapshot{}, render.Generation{}, interrupted(s), nil
+			}
+			if forwarded(s) {
+				f.kept = append(f.kept, s)
+			}
+		}
+	}
+}
+
+// fetch reads and renders everything, and reports what can't be read together with
+// what can't be rendered of the rest.
+func (f *first) fetch(ctx context.Context, filesDir string) firstResult {
+	c := f.exec.Config
+	uses := c.Uses()
+	fetch := func(ctx, patience context.Context, id secret.ID) (secret.Value, error) {
+		value, err := f.exec.FetchFirst(ctx, patience, id)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", strings.Join(uses[id], ", "), err)
+		}
+		return value, err
+	}
+	snapshot, err := watch.Resolve(ctx, c.IDs(), c.KMS.Concurrency, fetch)
+	var failures *multierror.Error
+	failures = multierror.Append(failures, err)
+	generation, err := render.Render(c, filesDir, snapshot)
+	for _, failure := range Wrapped(err) {
+		if !errors.Is(failure, render.ErrNotFetched) { // reported already
+			failures = multierror.Append(failures, failure)
+		}
+	}
+	return firstResult{snapshot, generation, failures.ErrorOrNil()}
+}
+
+// Wrapped lists the errors in a *multierror.Error, or err itself.
+func Wrapped(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := errors.AsType[*multierror.Error](err); ok {
+		return all.WrappedErrors()
+	}
+	return []error{err}
+}

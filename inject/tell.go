@@ -1,0 +1,87 @@
+package inject
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/render"
+)
+
+// action is what a change asks for; of several, the greatest is done.
+type action int
+
+const (
+	actNone action = iota
+	actSignal
+	actRestart
+	actExit
+)
+
+// actionFor decides what a change does.
+func actionFor(change render.Change, on config.OnChange) action {
+	act := actNone
+	if len(change.Env) > 0 {
+		act = map[string]action{"restart": actRestart, "exit": actExit}[on.Env]
+	}
+	if len(change.Files) > 0 {
+		switch {
+		case on.Files.Restart:
+			act = max(act, actRestart)
+		case on.Files.Signal != 0:
+			act = max(act, actSignal)
+		}
+	}
+	return act
+}
+
+// tell lets the program know of a published change.
+func (l *loop) tell(change render.Change) {
+	on := l.Config.OnChange
+	l.advise(change, on)
+	if l.leaving || l.stop == stopToExit {
+		return // the program is on its way out
+	}
+	switch actionFor(change, on) {
+	case actSignal:
+		if l.stop == notStopping { // else the restart tells it
+			s := syscall.Signal(on.Files.Signal)
+			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", s.String())
+			l.signal(s, "change")
+		}
+	case actRestart:
+		l.stopTo(stopToRestart, change)
+	case actExit:
+		l.stopTo(stopToExit, change)
+	case actNone:
+	}
+}
+
+// stopTo begins to stop the program, or raises the aim of a stop under way.
+func (l *loop) stopTo(aim stop, change render.Change) {
+	under := l.stop != notStopping
+	l.stop = max(l.stop, aim)
+	if under {
+		return
+	}
+	l.Log.Info("secrets changed; stopping the program", "then", aim, "variables", change.Env, "files", change.Files)
+	l.signal(syscall.Signal(l.Config.Child.StopSignal), "restart")
+	l.kill = time.After(l.Config.Child.StopTimeout)
+}
+
+// advise says, once, what a change without consequence means.
+func (l *loop) advise(change render.Change, on config.OnChange) {
+	if len(change.Env) > 0 && on.Env == "none" {
+		l.Metrics.EnvStale()
+		if !l.told.env {
+			l.told.env = true
+			l.Log.Warn("variables changed, but a running program can't be given new ones; "+
+				"on_change.env: restart would restart it", "variables", change.Env)
+		}
+	}
+	if len(change.Files) > 0 && on.Files == (config.FileAction{}) && !l.told.files {
+		l.told.files = true
+		l.Log.Info("files changed; a program that does not watch them can be told with "+
+			"on_change.files: a signal, or restart", "files", change.Files)
+	}
+}

@@ -1,0 +1,81 @@
+package kms
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+
+	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
+)
+
+// classify makes an Error of whatever the SDK returned, without its text.
+func classify(ctx context.Context, err error) *Error {
+	if server, ok := errors.AsType[*sdkerrors.ServerError](err); ok {
+		e := &Error{
+			Code:      clean(server.ErrorCode(), codePattern),
+			RequestID: clean(server.RequestId(), requestPattern),
+		}
+		e.Kind = kindOfCode(e.Code, server.HttpStatus())
+		if e.Code == "" {
+			e.detail = fmt.Sprintf("HTTP status %d without an error of KMS", server.HttpStatus())
+		}
+		return e
+	}
+	if client, ok := errors.AsType[*sdkerrors.ClientError](err); ok {
+		// Its text may quote the answer's body: the code is all that is safe.
+		return &Error{Kind: Invalid, Code: clean(client.ErrorCode(), codePattern)}
+	}
+	switch {
+	case errors.Is(err, errRedirect), errors.Is(err, errTooLong):
+		return invalid(innermost(err).Error())
+	case errors.Is(err, errPanic):
+		return invalid("an error body that is not KMS's")
+	}
+	return &Error{Kind: transportKind(err), detail: transportDetail(ctx, err)}
+}
+
+func transportKind(err error) Kind {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return Untrusted
+	}
+	return Unavailable
+}
+
+// transportDetail describes a failed exchange by the few error types whose text
+// holds nothing but host names and addresses. A *url.Error holds the signed URL,
+// and net/http's own texts may quote what the other side sent.
+func transportDetail(ctx context.Context, err error) string {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	if ctx.Err() != nil {
+		return "cancelled"
+	}
+	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return verification.Err.Error()
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.Error()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Error()
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return "no answer in time"
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was closed before the answer ended"
+	}
+	return "the exchange broke off"
+}
+
+func innermost(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,110 @@
+// Package metrics holds kmsrun's Prometheus series, in a registry of its own, and
+// the HTTP endpoint that serves them beside the probes. No value, hash or length
+// of a secret is ever a label; names and version ids are.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics is the set of all series.
+type Metrics struct {
+	registry    *prometheus.Registry
+	calls       *prometheus.CounterVec
+	callSeconds *prometheus.HistogramVec
+	version     *prometheus.GaugeVec
+	lastRead    *prometheus.GaugeVec
+	up          prometheus.Gauge
+	generations *prometheus.CounterVec
+	starts      *prometheus.CounterVec
+	signals     *prometheus.CounterVec
+	envStale    prometheus.Gauge
+}
+
+// New makes the series, each at zero.
+func New(version string) *Metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	factory := promauto.With(registry)
+	factory.NewGauge(prometheus.GaugeOpts{
+		Name: "kmsrun_build_info", Help: "Always 1; the version is a label.",
+		ConstLabels: prometheus.Labels{"version": version},
+	}).Set(1)
+	return &Metrics{
+		registry: registry,
+		calls: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmsrun_kms_requests_total", Help: "Calls to KMS, by action and by OK, KMS error code or kind of failure.",
+		}, []string{"action", "code"}),
+		callSeconds: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kmsrun_kms_request_duration_seconds", Help: "Duration of calls to KMS.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"action"}),
+		version: factory.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "kmsrun_secret_version_info", Help: "Always 1; the version of each secret that the program was given last.",
+		}, []string{"secret", "stage", "version_id"}),
+		lastRead: factory.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "kmsrun_secret_last_success_timestamp_seconds", Help: "When each secret was last read, in Unix time.",
+		}, []string{"secret", "stage"}),
+		up: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "kmsrun_kms_up", Help: "0 while KMS is out of reach or throttles, else 1.",
+		}),
+		generations: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmsrun_generations_total", Help: "Renderings of a new snapshot, by result: published, unchanged or failed.",
+		}, []string{"result"}),
+		starts: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start or change.",
+		}, []string{"reason"}),
+		signals: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change or restart.",
+		}, []string{"reason"}),
+		envStale: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
+		}),
+	}
+}
+
+// KMSCall counts one call.
+func (m *Metrics) KMSCall(action, code string, took time.Duration) {
+	m.calls.WithLabelValues(action, code).Inc()
+	m.callSeconds.WithLabelValues(action).Observe(took.Seconds())
+}
+
+// SecretRead notes that a secret was read.
+func (m *Metrics) SecretRead(name, stage string, at time.Time) {
+	m.lastRead.WithLabelValues(name, stage).Set(float64(at.UnixMilli()) / 1000)
+}
+
+// SecretServed notes which version the program was given.
+func (m *Metrics) SecretServed(name, stage, version string) {
+	m.version.DeletePartialMatch(prometheus.Labels{"secret": name, "stage": stage})
+	m.version.WithLabelValues(name, stage, version).Set(1)
+}
+
+// Outage notes whether KMS is out of reach.
+func (m *Metrics) Outage(now bool) { m.up.Set(oneIf(!now)) }
+
+// Generation counts a rendering: published, unchanged or failed.
+func (m *Metrics) Generation(result string) { m.generations.WithLabelValues(result).Inc() }
+
+// ChildStarted counts a start: start or change.
+func (m *Metrics) ChildStarted(reason string) {
+	m.starts.WithLabelValues(reason).Inc()
+	m.envStale.Set(0)
+}
+
+// ChildSignalled counts a signal: forwarded, change or restart.
+func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
+
+// EnvStale notes that the program's environment is older than the secrets.
+func (m *Metrics) EnvStale() { m.envStale.Set(1) }
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,107 @@
+package render
+
+import (
+	"bytes"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Generation is one whole rendering: immutable, comparable with another, and
+// unprintable, since its plaintext lives behind funcs.
+type Generation struct {
+	env   func() map[string][]byte
+	files func() map[string]File
+}
+
+// File is the content and permission bits of one file.
+type File struct {
+	Mode    fs.FileMode
+	content func() []byte
+}
+
+// NewFile makes a File.
+func NewFile(content []byte, mode fs.FileMode) File {
+	return File{Mode: mode, content: func() []byte { return content }}
+}
+
+func (f File) equal(g File) bool {
+	return f.Mode == g.Mode && bytes.Equal(f.content(), g.content())
+}
+
+func newGeneration(env map[string][]byte, files map[string]File) Generation {
+	return Generation{
+		env:   func() map[string][]byte { return env },
+		files: func() map[string]File { return files },
+	}
+}
+
+// Files maps paths below the directory to the files.
+func (g Generation) Files() map[string]File {
+	if g.files == nil {
+		return nil
+	}
+	return g.files()
+}
+
+// Environ is the environment of the program: base, with the declared variables
+// over it.
+func (g Generation) Environ(base []string) []string {
+	declared := map[string][]byte{}
+	if g.env != nil {
+		declared = g.env()
+	}
+	var environ []string
+	for _, variable := range base {
+		name, _, _ := strings.Cut(variable, "=")
+		if _, ours := declared[name]; !ours {
+			environ = append(environ, variable)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(declared)) {
+		environ = append(environ, name+"="+string(declared[name]))
+	}
+	return environ
+}
+
+// Change is how one generation differs from another, in sorted names.
+type Change struct {
+	Env   []string // variables
+	Files []string // paths below the directory
+}
+
+// None tells whether nothing differs.
+func (c Change) None() bool { return len(c.Env) == 0 && len(c.Files) == 0 }
+
+// Since lists what differs from before.
+func (g Generation) Since(before Generation) Change {
+	var c Change
+	env, oldEnv := map[string][]byte{}, map[string][]byte{}
+	if g.env != nil {
+		env = g.env()
+	}
+	if before.env != nil {
+		oldEnv = before.env()
+	}
+	c.Env = differing(env, oldEnv, bytes.Equal)
+	c.Files = differing(g.Files(), before.Files(), File.equal)
+	return c
+}
+
+// differing lists the keys that only one map has, or whose values are not equal.
+func differing[V any](a, b map[string]V, equal func(V, V) bool) []string {
+	var names []string
+	for name, x := range a {
+		if y, ok := b[name]; !ok || !equal(x, y) {
+			names = append(names, name)
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,160 @@
+// Package secret holds the words of kmsrun: a reference to a secret (Ref), what
+// one call to KMS reads (ID), a value that no printer can print (Value) and the
+// immutable set of all values of one moment (Snapshot). It does no I/O, logs
+// nothing and imports nothing but the standard library.
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// StageCurrent is the stage label that KMS puts on the version in force
+// (GetSecretValue reads it when no stage is given).
+const StageCurrent = "ACSCurrent"
+
+// ErrName marks a reference whose name part no KMS secret can have, such as
+// Hadoop's kms://http@host:9600/kms: it was probably never meant for us.
+var ErrName = errors.New("not a name that a KMS secret can have")
+
+// ID is what one GetSecretValue call reads: a secret, by name or in another
+// account by its ARN, at a stage or at a pinned version. IDs are comparable.
+type ID struct {
+	Region  string // from an ARN; empty means the client's own region
+	Account string // from an ARN; empty means the caller's own account
+	Name    string // 1 to 192 characters of A-Z a-z 0-9 _ / + = . @ -
+	Stage   string // stage label; empty when Version is set
+	Version string // pinned version id; empty when Stage is set
+}
+
+// Ref is one parsed reference: what to read, and which part of it.
+type Ref struct {
+	ID       ID
+	Selector Selector
+}
+
+var (
+	// CreateSecret documents these characters and a length of up to 192.
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9_/+=.@-]{1,192}$`)
+	// CreateSecret: VersionId has 1 to 64 characters; stage labels look alike.
+	labelPattern = regexp.MustCompile(`^[A-Za-z0-9_/+=.@:-]{1,64}$`)
+	arnPattern   = regexp.MustCompile(`^acs:kms:([a-z0-9-]+):([0-9]+):secret/(.*)$`)
+)
+
+// IsReference tells whether text is meant as a reference: whether it starts with
+// one of the two schemes.
+func IsReference(text string) bool {
+	return strings.HasPrefix(text, "kms://") || strings.HasPrefix(text, "acs:kms:")
+}
+
+// ParseRef parses a whole reference:
+//
+//	kms://NAME[?option&...][#selector]
+//	acs:kms:REGION:ACCOUNT:secret/NAME[?option&...][#selector]
+//
+// It splits by hand at the first ? and #, because names may hold characters that
+// a URL parser would take for user info, host or escapes. The error wraps
+// [ErrName] when the name part is impossible.
+func ParseRef(text string) (Ref, error) {
+	head, selector, hasSelector := strings.Cut(text, "#")
+	head, options, hasOptions := strings.Cut(head, "?")
+	id, err := parseHead(head)
+	if err != nil {
+		return Ref{}, err
+	}
+	if hasOptions {
+		if err := id.setOptions(options); err != nil {
+			return Ref{}, err
+		}
+	}
+	if id.Version == "" && id.Stage == "" {
+		id.Stage = StageCurrent
+	}
+	ref := Ref{ID: id}
+	if hasSelector {
+		if ref.Selector, err = ParseSelector(selector); err != nil {
+			return Ref{}, err
+		}
+	}
+	return ref, nil
+}
+
+func parseHead(head string) (ID, error) {
+	var id ID
+	if name, ok := strings.CutPrefix(head, "kms://"); ok {
+		id.Name = name
+	} else if m := arnPattern.FindStringSubmatch(head); m != nil {
+		id.Region, id.Account, id.Name = m[1], m[2], m[3]
+	} else if strings.HasPrefix(head, "acs:kms:") {
+		return ID{}, fmt.Errorf("not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got %q", head)
+	} else {
+		return ID{}, fmt.Errorf("not a reference: want kms://NAME or an ARN, got %q", head)
+	}
+	if !namePattern.MatchString(id.Name) {
+		return ID{}, fmt.Errorf("name %q: %w: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -", id.Name, ErrName)
+	}
+	return id, nil
+}
+
+func (id *ID) setOptions(options string) error {
+	for option := range strings.SplitSeq(options, "&") {
+		name, value, _ := strings.Cut(option, "=")
+		target := &id.Stage
+		switch name {
+		case "stage":
+		case "version":
+			target = &id.Version
+		default:
+			return fmt.Errorf("unknown option %q: want stage=LABEL or version=ID", name)
+		}
+		if *target != "" {
+			return fmt.Errorf("option %q is given twice", name)
+		}
+		if !labelPattern.MatchString(value) {
+			return fmt.Errorf("option %q: %q is not a label or version id", name, value)
+		}
+		*target = value
+	}
+	if id.Stage != "" && id.Version != "" {
+		return errors.New("options stage and version exclude each other")
+	}
+	return nil
+}
+
+// Pinned tells whether the ID names one version: it never changes, and is never
+// polled.
+func (id ID) Pinned() bool { return id.Version != "" }
+
+// SecretName is the SecretName parameter of the KMS actions: the plain name, or
+// the ARN where the reference was one (needed across accounts).
+func (id ID) SecretName() string {
+	if id.Account == "" {
+		return id.Name
+	}
+	return "acs:kms:" + id.Region + ":" + id.Account + ":secret/" + id.Name
+}
+
+// String is the reference to the whole secret; it parses back to the same ID.
+func (id ID) String() string {
+	text := id.SecretName()
+	if id.Account == "" {
+		text = "kms://" + text
+	}
+	switch {
+	case id.Version != "":
+		text += "?version=" + id.Version
+	case id.Stage != StageCurrent && id.Stage != "":
+		text += "?stage=" + id.Stage
+	}
+	return text
+}
+
+// String parses back to the same Ref.
+func (r Ref) String() string {
+	if r.Selector.Kind == Whole {
+		return r.ID.String()
+	}
+	return r.ID.String() + "#" + r.Selector.Text
+}
