@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func parseEndpoint(text string) (*url.URL, error) {
 		text = "https://" + text
 	}
 	e, err := url.Parse(text)
-	if err != nil || e.Host == "" || e.User != nil || strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.Fragment != "" ||
+	if err != nil || e.Hostname() == "" || e.User != nil || strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.Fragment != "" ||
 		(e.Scheme != "https" && e.Scheme != "http") {
 		return nil, fmt.Errorf("want a host, https://HOST or http://127.0.0.1:PORT")
 	}
@@ -53,7 +54,8 @@ func (h HTTP) Address() (network, address string, err error) {
 		}
 		return "unix", path, nil
 	}
-	if _, port, err := net.SplitHostPort(h.Listen); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(h.Listen)
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
 		return "", "", fmt.Errorf("want HOST:PORT, :PORT or unix:/PATH, got %q", h.Listen)
 	}
 	return "tcp", h.Listen, nil

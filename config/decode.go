@@ -13,14 +13,16 @@ import (
 // strict (unknown and doubled keys are faults), goes on after a fault, and
 // remembers where each key was set, for the validation that follows.
 type decoder struct {
-	faults faults
-	where  map[string]Fault // by dotted key; Text is empty
-	file   string           // being decoded; empty for an override
-	origin string           // of the override being decoded: a flag or a variable
+	faults  faults
+	faulted map[string]bool  // dotted keys with a fault
+	where   map[string]Fault // by dotted key; Text is empty
+	file    string           // being decoded
+	origin  string           // of the override being decoded: a flag or a variable
 }
 
 // fault adds what is wrong with a key.
 func (d *decoder) fault(key, format string, args ...any) {
+	d.faulted[key] = true
 	f := d.whereIs(key)
 	f.Text = fmt.Sprintf(format, args...)
 	d.faults = append(d.faults, &f)
@@ -28,30 +30,31 @@ func (d *decoder) fault(key, format string, args ...any) {
 
 // whereIs is the place of a key, or of the nearest key around it that was set.
 func (d *decoder) whereIs(key string) Fault {
-	for k := key; k != ""; {
+	for k := key; ; {
 		if f, ok := d.where[k]; ok {
 			if f.File != "" {
 				f.Key = key
 			}
 			return f
 		}
-		k = k[:max(strings.LastIndexByte(k, '.'), 0)]
+		if k = k[:max(strings.LastIndexByte(k, '.'), 0)]; k == "" {
+			return Fault{Key: key}
+		}
 	}
-	return Fault{Key: key}
 }
 
-func (d *decoder) mark(key string, node *yaml.Node) {
-	if d.origin != "" {
+// mark remembers where a key was set. An override sets one key, and not the maps
+// around it: what is wrong beside it is not the override's fault.
+func (d *decoder) mark(key string, name, value *yaml.Node) {
+	switch {
+	case d.origin == "":
+		d.where[key] = Fault{File: d.file, Line: name.Line, Key: key}
+	case value.Kind == yaml.ScalarNode:
 		d.where[key] = Fault{Key: d.origin}
-		return
 	}
-	d.where[key] = Fault{File: d.file, Line: node.Line, Key: key}
 }
 
 func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
-	for node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
 	if node.Tag == "!!null" && d.origin == "" {
 		return // "key:" with nothing behind it leaves the default
 	}
@@ -112,10 +115,15 @@ func (d *decoder) eachPair(node *yaml.Node, key string, do func(name, path strin
 	seen := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		k, v := node.Content[i], node.Content[i+1]
+		for v.Kind == yaml.AliasNode {
+			v = v.Alias
+		}
 		path := strings.TrimPrefix(key+"."+k.Value, ".")
-		d.mark(path, k)
+		first := d.where[path]
+		d.mark(path, k, v)
 		if line, ok := seen[k.Value]; ok {
 			d.fault(path, "given twice; first in line %d", line)
+			d.where[path] = first // whose value counts
 			continue
 		}
 		seen[k.Value] = k.Line

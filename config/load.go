@@ -40,7 +40,7 @@ func Load(src Source) (Config, error) {
 	if src.Terminal {
 		c.OnChange.Env = "none"
 	}
-	d := &decoder{where: map[string]Fault{}}
+	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}}
 	if src.File != "" {
 		d.decodeFile(src.File, &c)
 	}
@@ -83,7 +83,12 @@ func (d *decoder) decodeFile(path string, c *Config) {
 	} else if !errors.Is(err, io.EOF) {
 		d.faults = append(d.faults, syntaxFault(path, err))
 	}
-	d.decode(document.Content[0], reflect.ValueOf(c).Elem(), "")
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode && root.Tag != "!!null" { // not quoted: it may be the secret itself
+		d.faults = append(d.faults, &Fault{File: path, Line: root.Line, Text: "want a map"})
+		return
+	}
+	d.decode(root, reflect.ValueOf(c).Elem(), "")
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)

@@ -28,7 +28,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 }
 
 // Signal is a signal by name (SIGHUP, HUP) or number (1, and 34 to 64 for the
-// real-time signals).
+// real-time signals; 32 and 33 belong to the C library's threads).
 type Signal syscall.Signal
 
 // UnmarshalText reads a signal's name or number.
@@ -40,7 +40,7 @@ func (s *Signal) UnmarshalText(text []byte) error {
 	n := unix.SignalNum(name)
 	if n == 0 {
 		number, err := strconv.Atoi(string(text))
-		if err != nil || number < 1 || number > 64 {
+		if err != nil || number < 1 || number > 64 || number == 32 || number == 33 {
 			return fmt.Errorf("want a signal such as SIGHUP, got %q", text)
 		}
 		n = syscall.Signal(number)
@@ -72,37 +72,42 @@ func (a *FileAction) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseScalar sets *target from the text of one scalar. The error says what was
-// wanted.
+// parseScalar sets *target from the text of one scalar, or leaves it as it is. The
+// error says what was wanted.
 func parseScalar(target any, text string) error {
-	var err error
 	switch t := target.(type) {
 	case *string:
 		*t = text
+		return nil
 	case *bool:
-		if *t, err = strconv.ParseBool(text); err != nil {
-			return fmt.Errorf("want true or false, got %q", text)
-		}
+		return parse(t, text, strconv.ParseBool, "true or false")
 	case *int:
-		if *t, err = strconv.Atoi(text); err != nil {
-			return fmt.Errorf("want a whole number, got %q", text)
-		}
+		return parse(t, text, strconv.Atoi, "a whole number")
 	case *float64:
-		if *t, err = strconv.ParseFloat(text, 64); err != nil {
-			return fmt.Errorf("want a number, got %q", text)
-		}
+		return parse(t, text, parseFloat, "a number")
 	case *time.Duration:
-		if *t, err = time.ParseDuration(text); err != nil {
-			return fmt.Errorf("want a duration such as 30s or 5m, got %q", text)
-		}
+		return parse(t, text, time.ParseDuration, "a duration such as 30s or 5m")
 	case *slog.Level:
-		if err = t.UnmarshalText([]byte(text)); err != nil {
-			return fmt.Errorf("want debug, info, warn or error, got %q", text)
-		}
+		return parse(t, text, parseLevel, "debug, info, warn or error")
 	case interface{ UnmarshalText([]byte) error }:
 		return t.UnmarshalText([]byte(text))
 	default:
 		return fmt.Errorf("want a map, got %q", text)
 	}
+}
+
+func parse[T any](target *T, text string, parser func(string) (T, error), want string) error {
+	value, err := parser(text)
+	if err != nil {
+		return fmt.Errorf("want %s, got %q", want, text)
+	}
+	*target = value
 	return nil
+}
+
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+
+func parseLevel(text string) (level slog.Level, err error) {
+	err = level.UnmarshalText([]byte(text))
+	return level, err
 }

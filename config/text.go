@@ -117,6 +117,9 @@ func parseExpansion(s string) (Part, string, error) {
 	if !ok {
 		return Part{}, "", errUnclosed
 	}
+	if strings.Contains(inner, "${") {
+		return Part{}, "", errUnclosed // the brace found is that of the next ${}
+	}
 	part, err := expansionPart(body[:end], quoted, inner)
 	return part, rest, err
 }

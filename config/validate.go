@@ -35,7 +35,8 @@ func (d *decoder) validate(c *Config) {
 
 func (d *decoder) oneOf(key, got string, want ...string) {
 	if !slices.Contains(want, got) {
-		d.fault(key, "want %s, got %q", strings.Join(want, " or "), got)
+		last := len(want) - 1
+		d.fault(key, "want %s or %s, got %q", strings.Join(want[:last], ", "), want[last], got)
 	}
 }
 
@@ -92,17 +93,19 @@ func (d *decoder) validateFiles(c *Config) {
 	if c.Files.Dir != "" && !path.IsAbs(c.Files.Dir) {
 		d.fault("files.dir", "want an absolute path, got %q", c.Files.Dir)
 	}
-	names := sortedKeys(c.Files.Items)
-	for i, name := range names {
+	for _, name := range sortedKeys(c.Files.Items) {
 		key := "files.items." + name
+		unreadable := d.faulted[key] || d.faulted[key+".from"]
 		if path.IsAbs(name) || path.Clean(name) != name || name == "." || slices.ContainsFunc(strings.Split(name, "/"), hidden) {
 			d.fault(key, "want a path below the directory, without . or .. and with no part that begins with two dots")
 		}
-		if i > 0 && strings.HasPrefix(name, names[i-1]+"/") {
-			d.fault(key, "%q is a file, and can't be a directory too", names[i-1])
+		for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+			if _, file := c.Files.Items[dir]; file {
+				d.fault(key, "%q is a file, and can't be a directory too", dir)
+			}
 		}
 		item := c.Files.Items[name]
-		if len(item.From.Parts) == 0 {
+		if len(item.From.Parts) == 0 && !unreadable {
 			d.fault(key, "want from: a reference or text")
 		}
 		d.validateText(c, key, item.From)

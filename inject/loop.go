@@ -107,11 +107,11 @@ func (l *loop) forward(s os.Signal) {
 
 func (l *loop) signal(s os.Signal, reason string) {
 	if err := l.child.signal(s); err != nil {
-		l.Log.Error("the program can't be signalled", "signal", s.String(), "pid", l.child.process.Pid, "err", err)
+		l.Log.Error("the program can't be signalled", "signal", signalName(s), "pid", l.child.process.Pid, "err", err)
 		return
 	}
 	l.Metrics.ChildSignalled(reason)
-	l.Log.Debug("signal sent to the program", "signal", s.String(), "pid", l.child.process.Pid, "reason", reason)
+	l.Log.Debug("signal sent to the program", "signal", signalName(s), "pid", l.child.process.Pid, "reason", reason)
 }
 
 // apply renders a new snapshot, publishes it if anything differs, and then tells

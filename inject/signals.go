@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,6 +32,12 @@ func Signals() <-chan os.Signal {
 // SIGPIPE: it can't be told from one that our own write to a closed stderr caused.
 func forwarded(s os.Signal) bool {
 	return s != syscall.SIGCHLD && s != syscall.SIGURG && s != syscall.SIGPIPE
+}
+
+// signalName is SIGTERM and the like, as in our settings.
+func signalName(s os.Signal) string {
+	number, _ := s.(syscall.Signal)
+	return cmp.Or(unix.SignalName(number), s.String())
 }
 
 // ends tells whether a signal asks a program to end.

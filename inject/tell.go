@@ -46,7 +46,7 @@ func (l *loop) tell(change render.Change) {
 	case actSignal:
 		if l.stop == notStopping { // else the restart tells it
 			s := syscall.Signal(on.Files.Signal)
-			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", s.String())
+			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", signalName(s))
 			l.signal(s, "change")
 		}
 	case actRestart:

@@ -161,14 +161,17 @@ func kindOfCode(code string, status int) Kind {
 }
 
 var (
-	codePattern    = regexp.MustCompile(`^[A-Za-z0-9._-]{1,80}$`)
-	requestPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	codePattern    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	requestPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
+
+// maxWord bounds a code or request id, in bytes; KMS's have up to 40.
+const maxWord = 80
 
 // clean keeps a word of an answer only if it looks like what it should be: an
 // error body may come from anything that stands in the way.
 func clean(word string, pattern *regexp.Regexp) string {
-	if pattern.MatchString(word) {
+	if len(word) <= maxWord && pattern.MatchString(word) {
 		return word
 	}
 	return ""

@@ -148,6 +148,7 @@ func (s Staged) Commit(now time.Time) error {
 	before, _ := d.root.Readlink(dataLink) // none before the first flip
 	had := slices.Clone(d.links)
 	if err := s.flip(); err != nil {
+		_ = d.root.Remove(newDataLink)
 		s.Discard()
 		d.dropLinks(had)
 		return fmt.Errorf("publishing files in %q: %w", d.path, err)

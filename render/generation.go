@@ -52,7 +52,7 @@ func (g Generation) Environ(base []string) []string {
 	if g.env != nil {
 		declared = g.env()
 	}
-	var environ []string
+	environ := make([]string, 0, len(base)+len(declared)) // never nil: os/exec would take that for our own
 	for _, variable := range base {
 		name, _, _ := strings.Cut(variable, "=")
 		if _, ours := declared[name]; !ours {

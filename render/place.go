@@ -78,7 +78,7 @@ func openAt(path string, settings config.Files) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(path)
+	root, err := openLocked(path, lock)
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
@@ -89,6 +89,22 @@ func openAt(path string, settings config.Files) (*Dir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// openLocked opens the directory that lock holds. Its owner may have removed it, and
+// somebody else made another of its name, between our opening it and locking it.
+func openLocked(path string, lock *os.File) (*os.Root, error) {
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return nil, &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	locked, err := lock.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(locked, now) {
+		return nil, errLocked
+	}
+	return os.OpenRoot(path)
 }
 
 // makeDir makes path unless it is there, and tells whether it did.

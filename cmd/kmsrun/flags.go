@@ -47,8 +47,8 @@ func twin(flag string) string {
 func readTwins(flags *pflag.FlagSet) error {
 	var fault error
 	flags.VisitAll(func(f *pflag.Flag) {
-		value, found := os.LookupEnv(twin(f.Name))
-		if f.Changed || !found || f.Name == "help" || fault != nil {
+		value := os.Getenv(twin(f.Name)) // an empty one says nothing, as compose files pass unset variables
+		if f.Changed || value == "" || f.Name == "help" || fault != nil {
 			return
 		}
 		values := []string{value}
@@ -56,8 +56,8 @@ func readTwins(flags *pflag.FlagSet) error {
 			values = strings.FieldsFunc(value, func(r rune) bool { return r == '\n' })
 		}
 		for _, value := range values {
-			if err := f.Value.Set(value); err != nil {
-				fault = fmt.Errorf("%s: %w", twin(f.Name), err)
+			if f.Value.Set(value) != nil { // only a bool's can fail
+				fault = fmt.Errorf("%s: want true or false, got %q", twin(f.Name), value)
 			}
 		}
 		if f.Annotations == nil {

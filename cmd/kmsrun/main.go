@@ -40,6 +40,9 @@ func run(args []string) int {
 	}
 	root.AddCommand(execCommand(&status), emulatorCommand(), versionCommand())
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
 	if err := root.Execute(); err != nil {
 		report(os.Stderr, err)
 		return statusOf(err)

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	badPath = "want a path below the directory, without . or .. and with no part that begins with two dots"
+	badName = "not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
+	badVar  = "not a variable name: want letters, digits and _, not starting with a digit"
+	noValue = `want a value; write "" for an empty one`
+	atTop   = "unknown key; known here: child, env, files, http, kms, log, on_change, scan_env, version, watch"
+)
+
+// invalid pairs testdata/invalid-NAME.yaml with its error lines; the path before a
+// colon at the start is left out.
+var invalid = map[string][]string{
+	"alias-null":       {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
+	"concurrency":      {`:2: kms.concurrency: want 1 to 64, got 0`},
+	"concurrency-high": {`:2: kms.concurrency: want 1 to 64, got 65`},
+	"debounce":         {`:2: watch.debounce: want 0s or more, got -1s`},
+	"debounce-max":     {`:1: watch.debounce_max: want at least watch.debounce (11s), got 10s`},
+	"disk":             {`:2: files.disk: want refuse or allow, got "yes"`},
+	"doubled-key": {
+		`:2: kms.network: want public or vpc, got "private"`,
+		`:4: kms.network: given twice; first in line 2`,
+		`:5: kms: given twice; first in line 1`,
+		`:6: env.A: given twice; first in line 6`,
+	},
+	"empty-key":     {`:1: ` + atTop},
+	"endpoint":      {`:2: kms.endpoint: want a host, https://HOST or http://127.0.0.1:PORT`}, // it may hold a password
+	"endpoint-host": {`:2: kms.endpoint: want a host, https://HOST or http://127.0.0.1:PORT`},
+	"endpoint-http": {`:2: kms.endpoint: plain http is for loopback only: use https, or set kms.insecure_http: true to send secrets in the clear`},
+	"env-filter":    {`:4: env.A: unknown filter "upper": want urlencode, base64, json, shell, trim`},
+	"env-list":      {`:2: env.A: want a single value`},
+	"env-name":      {`:2: env.PLAIN-NAME: ` + badVar, `:3: env.1ST: ` + badVar},
+	"env-null":      {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
+	"env-reference": {
+		`:4: env.A: name "http@host:9600/kms": ` + badName,
+		`:5: env.B: unknown option "as": want stage=LABEL or version=ID`,
+		`:6: env.C: not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got "acs:kms:r:1:key/a"`,
+	},
+	"files-dir":        {`:2: files.dir: want an absolute path, got "run/kmsrun"`},
+	"files-dir-unused": {`:2: env.A: ${files_dir} needs a file: files.items is empty`},
+	"grace":            {`:2: files.grace: want 0s or more, got -1s`},
+	"interval":         {`:2: watch.interval: want 100ms or more, got 99ms`},
+	"item-conflict":    {`:3: files.items.tls/a/b: "tls" is a file, and can't be a directory too`},
+	"item-empty":       {`:3: files.items.a: want from: a reference or text`, `:4: files.items.b: want from: a reference or text`},
+	"item-key":         {`:3: files.items.a.form: unknown key; known here: from, mode`, `:3: files.items.a: want from: a reference or text`},
+	"item-path": {
+		`:3: files.items./etc/a: ` + badPath,
+		`:4: files.items.a/../b: ` + badPath,
+		`:5: files.items...data: ` + badPath,
+		`:6: files.items.a/..b: ` + badPath,
+		`:7: files.items.: ` + badPath,
+		`:8: files.items..: ` + badPath,
+		`:9: files.items.c/: ` + badPath,
+	},
+	"item-reference": {`:3: files.items.a: name "a b": ` + badName, `:4: files.items.b.from: name "c d": ` + badName},
+	"jitter":         {`:2: watch.jitter: want a fraction from 0 to 1, got 1.5`},
+	"jitter-nan":     {`:2: watch.jitter: want a fraction from 0 to 1, got NaN`},
+	"list":           {`:2: want a map`},
+	"listen":         {`:2: http.listen: want HOST:PORT, :PORT or unix:/PATH, got "9153"`},
+	"listen-unix":    {`:2: http.listen: want unix:/PATH, got "unix:run/kmsrun.sock"`},
+	"log-format":     {`:2: log.format: want text or json, got "logfmt"`},
+	"log-level":      {`:2: log.level: want debug, info, warn or error, got "verbose"`},
+	"missing":        {`testdata/invalid-missing.yaml: reading the declaration: no such file or directory`}, // no such fixture
+	"mode": {
+		`:2: files.mode: want permission bits in octal such as "0400", got "0800"`,
+		`:4: files.items.a.mode: want permission bits in octal such as "0400", got "rw"`,
+	},
+	"network":            {`:2: kms.network: want public or vpc, got "private"`},
+	"not-a-map":          {`:1: want a map`}, // it may be the secret itself
+	"not-yaml":           {`:3: not YAML: mapping values are not allowed in this context`},
+	"not-yaml-later":     {`:3: not YAML: did not find expected node content`},
+	"on-change-env":      {`:2: on_change.env: want restart, exit or none, got "reload"`},
+	"on-change-files":    {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
+	"region":             {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
+	"region-missing":     {`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
+	"start-timeout":      {`:2: kms.start_timeout: want more than 0s, got -1s`},
+	"stop-signal":        {`:2: child.stop_signal: want a signal such as SIGHUP, got "SIGSTOPP"`},
+	"stop-signal-number": {`:2: child.stop_signal: want a signal such as SIGHUP, got "65"`},
+	"stop-timeout":       {`:2: child.stop_timeout: want 0s or more, got -1s`},
+	"timeout":            {`:2: kms.timeout: want more than 0s, got 0s`},
+	"tls-pair":           {`:1: http.tls_cert: want tls_cert and tls_key together`},
+	"two-documents":      {`:2: want one YAML document, got another`},
+	"type-bool":          {`:1: scan_env: want true or false, got "maybe"`},
+	"type-duration": {
+		`:2: kms.timeout: want a duration such as 30s or 5m, got "10"`,
+		`:4: watch.interval: want a duration such as 30s or 5m, got "1 minute"`,
+	},
+	"type-float":  {`:2: watch.jitter: want a number, got "10%"`},
+	"type-int":    {`:1: version: want a whole number, got "one"`, `:3: kms.concurrency: want a whole number, got "1.5"`},
+	"type-map":    {`:1: kms: want a map, got "cn-hangzhou"`, `:2: env: want a map`, `:5: files.items.a: want a map`},
+	"type-scalar": {`:2: kms.region: want a single value`, `:3: log.format: want a single value`},
+	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter`},
+	"version":     {`:1: version: want 1, got 2`},
+
+	// Faults of the decoder and of the rules come out together, by line.
+	"many": {
+		`:1: version: want 1, got 3`,
+		`:3: kms.network: want public or vpc, got "moon"`,
+		`:4: kms.timeout: want a duration such as 30s or 5m, got "soon"`,
+		`:5: kms.endpoint: plain http is for loopback only: use https, or set kms.insecure_http: true to send secrets in the clear`,
+		`:6: unknown: ` + atTop,
+		`:8: env.A: options stage and version exclude each other`,
+		`:9: env.B-C: unknown filter "rot13": want urlencode, base64, json, shell, trim`,
+		`:9: env.B-C: ` + badVar,
+		`:11: files.mode: want permission bits in octal such as "0400", got "7777"`,
+		`:13: files.items./a: ` + badPath,
+		`:15: watch.interval: want 100ms or more, got 1ns`,
+		`:16: watch.jitter: want a fraction from 0 to 1, got -1`,
+		`:18: log.format: want text or json, got "xml"`,
+	},
+}
+
+func TestLoadInvalid(t *testing.T) {
+	t.Parallel()
+	for name, rows := range invalid {
+		file := "testdata/invalid-" + name + ".yaml"
+		var want []string
+		for _, line := range rows {
+			if strings.HasPrefix(line, ":") {
+				line = file + line
+			}
+			want = append(want, line)
+		}
+		_, err := Load(Source{File: file})
+		if got := lines(t, err); !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot  %s\nwant %s", file, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+		}
+	}
+}
