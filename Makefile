@@ -1,10 +1,9 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-# The race detector needs a C compiler.
-RACE    := $(if $(shell command -v gcc || command -v cc),-race)
+CC_HERE := $(shell command -v gcc || command -v cc)
 
-.PHONY: build demo test lint vet bench deps image clean
+.PHONY: build demo test vet lint skips bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -13,24 +12,28 @@ demo: build ## a rotation from start to end, on the embedded emulator
 	@go build -o bin/demo ./examples/demo && go build -o bin/demo-app ./examples/demo/app
 	@bin/demo bin/kmsrun bin/demo-app examples/demo/kmsrun.yaml
 
-test: vet lint build ## everything that a change must pass
-	$(if $(RACE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) ./... 2>&1
-	@./test/skipped
+test: vet lint skips ## all that a change must pass; the race detector needs a C compiler
+	CGO_ENABLED=$(if $(CC_HERE),1,0) go test $(if $(CC_HERE),-race) ./...
 
 vet:
 	go vet ./...
-	@test -z "$$(go fix -diff ./... | tee /dev/stderr)"
+	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
 lint:
 	$(LINT) run ./...
 
-bench: build ## start-up, size and memory beside a floor program; cost of a fetch
-	go test -run '^$$' -bench . -benchmem ./kms ./cmd/kmsrun
+skips: ## one loud line for each thing that is not here, and that some test wants
+	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
+	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
-deps: ## what the tests want besides Go, make and git
+bench: ## start-up, size and memory beside a floor program; cost of one fetch
+	go test -run '^$$' -bench . -benchmem ./kms
+	go test -run '^$$' -bench . ./cmd/kmsrun
+
+deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev nginx-light openssl
+	apt-get install -qy --no-install-recommends gcc libc6-dev nginx-light
 
 image: build ## FROM scratch, tagged kmsrun:latest
 	docker build -t kmsrun:latest .

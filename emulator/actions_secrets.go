@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// stamp is how the API writes times; plan is the finer form it has for planned deletions (section 4, 5.13).
+// stamp is how the API writes times; plan is the finer form it has for planned deletions.
 func stamp(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 func plan(t time.Time) string {
@@ -23,12 +23,12 @@ type createReply struct {
 	RequestID  string `json:"RequestId"`
 }
 
-// createSecret makes generic secrets only (5.1).
+// createSecret makes generic secrets only.
 func createSecret(c call) (any, error) {
 	if kind := c.params["SecretType"]; kind != "" && kind != "Generic" {
 		return nil, invalid("SecretType")
 	}
-	// For generic secrets the API says that rotation has no effect (5.1). A caller who asks for it expects it: refused.
+	// For generic secrets the API says that rotation has no effect. A caller who asks for it expects it: refused.
 	if rotate, err := c.params.boolean("EnableAutomaticRotation"); err != nil || rotate {
 		return nil, invalid("EnableAutomaticRotation")
 	}
@@ -139,7 +139,7 @@ type deleteReply struct {
 }
 
 // deleteSecret accepts both parameters at once, as Terraform sends them; force wins, but a window out of range is
-// refused even then (5.13, documents disagree). A forced deletion is planned for now.
+// refused even then (documents disagree). A forced deletion is planned for now.
 func deleteSecret(c call) (any, error) {
 	force, err := c.params.boolean("ForceDeleteWithoutRecovery")
 	if err != nil {

@@ -3,7 +3,7 @@ package emulator
 import "encoding/json"
 
 // versionStages is the list in the form the API wraps lists in. It is always there, empty or not: Terraform counts on
-// it (5.8).
+// it.
 type versionStages struct {
 	VersionStage []string `json:"VersionStage"`
 }
@@ -32,7 +32,7 @@ func putSecretValue(c call) (any, error) {
 }
 
 // parseStages reads the labels of PutSecretValue, a JSON array of strings or, as an old sample has it, an object around
-// one (5.2). Absent is nil; an empty list would make a version that nothing leads to and is refused (undocumented).
+// one. Absent is nil; an empty list would make a version that nothing leads to and is refused (undocumented).
 func parseStages(text string) ([]string, error) {
 	if text == "" {
 		return nil, nil
@@ -62,7 +62,7 @@ type valueReply struct {
 	RequestID      string        `json:"RequestId"`
 }
 
-// getSecretValue is the only action whose answer holds a value (5.3). CreateTime is that of the version (9.6, ambiguous).
+// getSecretValue is the only action whose answer holds a value. CreateTime is that of the version (ambiguous).
 func getSecretValue(c call) (any, error) {
 	// The extended configuration of a generic secret is empty, so both answers are the same.
 	if _, err := c.params.boolean("FetchExtendedConfig"); err != nil {
@@ -88,7 +88,7 @@ type listedVersion struct {
 	VersionStages versionStages `json:"VersionStages"`
 }
 
-// versionIDs and its element have the same name on the wire (5.8).
+// versionIDs and its element have the same name on the wire.
 type versionIDs struct {
 	VersionID []listedVersion `json:"VersionId"`
 }
@@ -102,7 +102,7 @@ type versionsReply struct {
 	RequestID  string     `json:"RequestId"`
 }
 
-// listSecretVersionIDs has pages of 20, as the current text says; an older one says 10 (5.8).
+// listSecretVersionIDs has pages of 20, as the current text says; an older one says 10.
 func listSecretVersionIDs(c call) (any, error) {
 	deprecated, err := c.params.boolean("IncludeDeprecated")
 	if err != nil {

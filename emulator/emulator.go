@@ -3,8 +3,8 @@
 // bodies, codes and statuses, so that a client which works here has been tried against more than its own ideas. For that
 // reason it shares no code with the client. A seed file can fill it and, while watched, rotate its secrets.
 //
-// Comments that name a section ("4.1") point into reference/kms-api.md, from which the behaviour is taken. Where that
-// text leaves a point open, the comment says what was chosen.
+// The behaviour is that of the API's documentation, its official SDKs, and answers that others published. Where these
+// leave a point open or disagree, a comment says so and what was chosen.
 package emulator
 
 import (

@@ -12,13 +12,13 @@ type fault struct {
 	status  int
 	code    string
 	message string
-	gateway bool // refused by the gateway in front of KMS, whose error body is another one (2.1)
+	gateway bool // refused by the gateway in front of KMS, whose error body is another one
 }
 
 // Error shows the fault to callers of the Go methods. No fault text holds a secret value.
 func (f *fault) Error() string { return f.code + ": " + f.message }
 
-// The refusals without a parameter, texts from 2.2 and 2.3 (typing errors included: clients may match on them).
+// The refusals without a parameter, in the words of the API (typing errors included: clients may match on them).
 var (
 	errUnknownAction     = &fault{http.StatusNotFound, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.", true}
 	errVersion           = &fault{http.StatusBadRequest, "InvalidVersion", "Specified parameter Version is not valid.", true}
@@ -28,7 +28,7 @@ var (
 	errTimestampFormat   = &fault{http.StatusBadRequest, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted.", true}
 	errTimestampExpired  = &fault{http.StatusBadRequest, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.", true}
 	errNonceUsed         = &fault{http.StatusBadRequest, "SignatureNonceUsed", "Specified signature nonce was used already.", true}
-	errSecurityToken     = &fault{http.StatusBadRequest, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.", true} // 400 or 403 is open (9.8)
+	errSecurityToken     = &fault{http.StatusBadRequest, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.", true} // 400 or 403 is open
 	errUnsupportedMethod = &fault{http.StatusBadRequest, "UnsupportedHTTPMethod", "This http method is not supported.", true}             // text not documented
 
 	errUnparsable    = &fault{http.StatusBadRequest, "ParseRequestParameterException", "The request parameters cannot be parsed.", false}           // text not documented
@@ -44,18 +44,18 @@ var (
 	errNotDeleted    = &fault{http.StatusConflict, "Rejected.ResourceInUse", "restore normal secret", false}
 )
 
-// missing is the gateway's answer to an absent parameter (2.2). The other spelling there, a common code
+// missing is the gateway's answer to an absent parameter. The other spelling there, a common code
 // "MissingParameter", is left to KMS itself: see needed.
 func missing(name string) *fault {
 	return &fault{http.StatusBadRequest, "Missing" + name, name + " is mandatory for this action.", true}
 }
 
-// needed is the answer of KMS to a parameter that is optional for the gateway but not in this case (2.3).
+// needed is the answer of KMS to a parameter that is optional for the gateway but not in this case.
 func needed(name string) *fault {
 	return &fault{http.StatusBadRequest, "MissingParameter", fmt.Sprintf("The parameter %q is needed but not provided.", name), false}
 }
 
-// invalid names the parameter at fault (2.3); the page of CreateSecret has a shorter text without the name, which helps
+// invalid names the parameter at fault; the page of CreateSecret has a shorter text without the name, which helps
 // nobody.
 func invalid(name string) *fault {
 	return &fault{http.StatusBadRequest, "InvalidParameter", fmt.Sprintf("The specified parameter %q is not valid.", name), false}
@@ -85,7 +85,7 @@ type kmsError struct {
 	HostID     string `json:"HostId"`
 }
 
-// body gives the fault the shape of whoever refused (2.1).
+// body gives the fault the shape of whoever refused.
 func (f *fault) body(requestID, host string) any {
 	if !f.gateway {
 		return kmsError{HTTPStatus: f.status, Code: f.code, Message: f.message, RequestID: requestID, HostID: host}

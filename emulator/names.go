@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	maxName    = 192 // characters; the newer limit, older pages say 64 (section 4)
+	maxName    = 192 // characters; the newer limit, older pages say 64
 	maxID      = 64  // characters of a version id
 	maxValue   = 30720
 	typeText   = "text"
 	typeBinary = "binary"
 )
 
-// checkName holds the rules for the name of a new generic secret (section 4). Names below acs/ belong to managed ones.
+// checkName holds the rules for the name of a new generic secret. Names below acs/ belong to managed ones.
 func checkName(name string) error {
 	if !validName(name) || strings.HasPrefix(name, "acs/") {
 		return invalid("SecretName")
@@ -33,7 +33,7 @@ func validID(id string) bool {
 	return id != "" && utf8.ValidString(id) && utf8.RuneCountInString(id) <= maxID
 }
 
-// check holds the rules for a version to be stored. The size is that of the text as sent (section 4), and "binary" need
+// check holds the rules for a version to be stored. The size is that of the text as sent, and "binary" need
 // not be base64: that is a convention which the server does not enforce.
 func (v version) check() error {
 	switch {

@@ -58,7 +58,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*request, error) {
 }
 
 // add reads a query or form. A repeated parameter is accepted only with the same value: a client signs one of them, and
-// nobody should have to guess which (not documented). Everything is UTF-8 (section 1).
+// nobody should have to guess which (not documented). Everything is UTF-8.
 func (p params) add(encoded string) error {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p params) add(encoded string) error {
 	return nil
 }
 
-// boolean reads "true" or "false" in any case (trap 15 of section 10); absent is false.
+// boolean reads "true" or "false" in any case; absent is false.
 func (p params) boolean(name string) (bool, error) {
 	switch strings.ToLower(p[name]) {
 	case "", "false":
@@ -117,7 +117,7 @@ func (r *request) action() (action, error) {
 	if !ok {
 		return action{}, errUnknownAction
 	}
-	// The default is disputed (1.1); JSON is what the KMS page says.
+	// The default is disputed; JSON is what the KMS page says.
 	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") {
 		return action{}, errFormat
 	}

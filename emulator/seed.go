@@ -15,7 +15,7 @@ type Seed struct {
 	dirs  []string // the directories under watch
 }
 
-// LoadSeed creates the secrets of a YAML seed file (design.md, section 9):
+// LoadSeed creates the secrets of a YAML seed file :
 //
 //	secrets:
 //	  prod/db: {value: {AccountName: app, AccountPassword: s3cr3t, ratio: 1.10}, version: v1}

@@ -12,10 +12,10 @@ import (
 
 const (
 	timeLayout = "2006-01-02T15:04:05Z"
-	maxSkew    = 15 * time.Minute // a request is good this long before and after its timestamp (1.1)
+	maxSkew    = 15 * time.Minute // a request is good this long before and after its timestamp
 )
 
-// common are the parameters of every V1 request (1.1).
+// common are the parameters of every V1 request.
 var common = []string{
 	"AccessKeyId", "Action", "BearerToken", "Format", "RegionId", "Signature", "SignatureMethod", "SignatureNonce",
 	"SignatureType", "SignatureVersion", "Timestamp", "Version",
@@ -64,12 +64,12 @@ func (e *Emulator) authenticate(r *request, act action) error {
 }
 
 // mismatch tells the caller what was signed, as the gateway does: SDKs compare that text with their own and then know
-// whether the key or the composition is wrong (2.2).
+// whether the key or the composition is wrong.
 func mismatch(echo string) *fault {
 	return &fault{http.StatusBadRequest, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation. server string to sign is:" + echo, true}
 }
 
-// encode is the percent-encoding of both schemes (1.2): RFC 3986, only A-Z a-z 0-9 - _ . ~ as themselves.
+// encode is the percent-encoding of both schemes: RFC 3986, only A-Z a-z 0-9 - _ . ~ as themselves.
 func encode(s string) string {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
@@ -87,8 +87,8 @@ func canonical(p params, hidden func(name string) bool) string {
 	return strings.Join(pairs, "&")
 }
 
-// hides tells whether a parameter must not come back in an error. The gateway echoes all, SecretData too (trap 9 of
-// section 10); we don't, because such answers end up in logs. What is no parameter of the action is hidden with its
+// hides tells whether a parameter must not come back in an error. The gateway echoes all, SecretData too;
+// we don't, because such answers end up in logs. What is no parameter of the action is hidden with its
 // name: it may be the rest of a value that somebody forgot to encode.
 func (a action) hides(name string) bool {
 	return !slices.Contains(common, name) && !slices.Contains(a.required, name) &&

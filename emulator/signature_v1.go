@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// claimV1 reads the parameters of an HMAC-SHA1 request (1.1, 1.2). What a signature consists of is IncompleteSignature
+// claimV1 reads the parameters of an HMAC-SHA1 request. What a signature consists of is IncompleteSignature
 // when absent, the other common parameters have the gateway's MissingX (the reference leaves that open). The nonce is
-// required although the KMS page omits it (1.1, disputed): every SDK sends one, and replays are refused by it.
+// required although the KMS page omits it (disputed): every SDK sends one, and replays are refused by it.
 func claimV1(r *request, act action, secret string) (claim, error) {
 	p := r.params
 	if p["Signature"] == "" || p["SignatureMethod"] == "" || p["SignatureVersion"] != "1.0" {
@@ -33,7 +33,7 @@ func claimV1(r *request, act action, secret string) (claim, error) {
 	}, nil
 }
 
-// stringToSignV1 covers every parameter, of query and form alike, but the signature (1.2).
+// stringToSignV1 covers every parameter, of query and form alike, but the signature.
 func stringToSignV1(method string, p params, hidden func(string) bool) string {
 	signed := make(params, len(p))
 	for name, value := range p {

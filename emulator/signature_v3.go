@@ -10,14 +10,14 @@ import (
 
 const algorithmV3 = "ACS3-HMAC-SHA256"
 
-// signedV3 are the headers we act on, so each must be under the signature (1.3).
+// signedV3 are the headers we act on, so each must be under the signature.
 var signedV3 = []string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
 
 func (r *request) isV3() bool {
 	return strings.HasPrefix(r.header.Get("Authorization"), algorithmV3)
 }
 
-// claimV3 reads the headers of an ACS3-HMAC-SHA256 request (1.3).
+// claimV3 reads the headers of an ACS3-HMAC-SHA256 request.
 func claimV3(r *request, act action, secret string) (claim, error) {
 	auth, ok := parseAuthorization(r.header.Get("Authorization"))
 	if !ok {
@@ -77,7 +77,7 @@ func (r *request) headerValue(name string) string {
 }
 
 // canonicalV3 is the canonical request. The documents encode the names of query parameters, the DARA client only their
-// values (1.3): for the names in use that is the same.
+// values: for the names in use that is the same.
 func (r *request) canonicalV3(names []string, hash string) string {
 	var headers strings.Builder
 	for _, name := range names {

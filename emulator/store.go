@@ -27,7 +27,7 @@ func (st *store) useNonce(nonce string, until time.Time) bool {
 	return st.nonces.use(nonce, until, st.now())
 }
 
-// find resolves a name or ARN (section 4). A secret whose delete window has passed is gone. An ARN of another account or
+// find resolves a name or ARN. A secret whose delete window has passed is gone. An ARN of another account or
 // region is not found: nothing is shared with us.
 func (st *store) find(ref string) (*secret, error) {
 	name, ours := strings.CutPrefix(ref, st.arn)
@@ -49,7 +49,7 @@ func (st *store) find(ref string) (*secret, error) {
 }
 
 // usable is find for all that a secret in its delete window refuses. That window closes reads of values too, which is
-// likely but undocumented (9.2).
+// likely but undocumented.
 func (st *store) usable(ref string) (*secret, error) {
 	s, err := st.find(ref)
 	if err == nil && !s.deleteAt.IsZero() {
@@ -150,7 +150,7 @@ func (st *store) rotate(name string, v version) (id string, created bool, err er
 	return v.id, false, err
 }
 
-// value finds a version by id, label or both, which must then mean the same one (5.3). Neither means ACSCurrent.
+// value finds a version by id, label or both, which must then mean the same one. Neither means ACSCurrent.
 func (st *store) value(ref, id, stage string) (facts, version, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -163,7 +163,7 @@ func (st *store) value(ref, id, stage string) (facts, version, error) {
 		v = s.holder(cmp.Or(stage, stageCurrent))
 	}
 	if v == nil {
-		return facts{}, version{}, errNotFound // the same as for an unknown secret (9.5, inferred)
+		return facts{}, version{}, errNotFound // the same as for an unknown secret (inferred)
 	}
 	if stage != "" && !slices.Contains(v.stages, stage) {
 		return facts{}, version{}, invalid("VersionStage")
@@ -171,7 +171,7 @@ func (st *store) value(ref, id, stage string) (facts, version, error) {
 	return s.facts, v.clone(), nil
 }
 
-// describe answers for secrets in their delete window too (4.2).
+// describe answers for secrets in their delete window too.
 func (st *store) describe(ref string) (facts, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -182,7 +182,7 @@ func (st *store) describe(ref string) (facts, error) {
 	return s.facts, nil
 }
 
-// list returns all secrets, oldest first, those in their delete window included (5.6).
+// list returns all secrets, oldest first, those in their delete window included.
 func (st *store) list() []facts {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -213,7 +213,7 @@ func (st *store) listVersions(ref string, deprecated bool) (string, []version, e
 	return s.name, all, nil
 }
 
-// moveStage moves or removes a label. It counts as an update of the secret (9.1, unknown).
+// moveStage moves or removes a label. It counts as an update of the secret (unknown).
 func (st *store) moveStage(ref, label, from, to string) (string, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -238,7 +238,7 @@ func (st *store) remove(name string) {
 	delete(st.secrets, name)
 }
 
-// schedule opens the delete window; none means gone at once. A secret that is in its window is refused (4.2), also when
+// schedule opens the delete window; none means gone at once. A secret that is in its window is refused, also when
 // it is to go at once.
 func (st *store) schedule(ref string, window time.Duration) (facts, error) {
 	st.mu.Lock()

@@ -52,17 +52,17 @@ func (s *secret) holder(label string) *version {
 	return nil
 }
 
-// put adds a version, or repeats an old call (4.1). No stages mean ACSCurrent. The same id with the same data and type is
+// put adds a version, or repeats an old call. No stages mean ACSCurrent. The same id with the same data and type is
 // a success: the labels that the call names are applied, since Terraform sends the same version again to label it. Without
 // labels it is ignored, so that a retry which arrives late can't turn the secret back. A put counts as an update of the
-// secret (9.1, unknown).
+// secret (unknown).
 func (s *secret) put(v version, stages []string) (*version, error) {
 	if err := s.checkLabels(stages); err != nil {
 		return nil, err
 	}
 	if have := s.version(v.id); have != nil {
 		if have.data != v.data || have.dataType != v.dataType {
-			return nil, errVersionExists // code not published (9.4)
+			return nil, errVersionExists // code not published
 		}
 		if stages != nil {
 			s.updated = v.created
@@ -80,8 +80,8 @@ func (s *secret) put(v version, stages []string) (*version, error) {
 	return &v, nil
 }
 
-// move is UpdateSecretVersionStage (4.1). The system labels can only be moved, not taken away. Moving ACSCurrent takes
-// ACSPrevious along to the version that was current, as a put does (9.3, undocumented). A label that is elsewhere
+// move is UpdateSecretVersionStage. The system labels can only be moved, not taken away. Moving ACSCurrent takes
+// ACSPrevious along to the version that was current, as a put does (undocumented). A label that is elsewhere
 // moves also when "from" is not given.
 func (s *secret) move(label, from, to string) error {
 	if to == "" && (from == "" || label == stageCurrent || label == stagePrevious) {
@@ -89,7 +89,7 @@ func (s *secret) move(label, from, to string) error {
 	}
 	if from != "" {
 		if v := s.version(from); v == nil || !slices.Contains(v.stages, label) {
-			return invalid("RemoveFromVersion") // undocumented (4.1)
+			return invalid("RemoveFromVersion") // undocumented
 		}
 	}
 	if to == "" {
@@ -98,7 +98,7 @@ func (s *secret) move(label, from, to string) error {
 	}
 	v := s.version(to)
 	if v == nil {
-		return errNotFound // undocumented (4.1)
+		return errNotFound // undocumented
 	}
 	if err := s.checkLabels([]string{label}); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (s *secret) detach(label string) {
 	}
 }
 
-// checkLabels refuses a ninth label. The limit of eight distinct ones counts ACSCurrent and ACSPrevious (section 4); they
+// checkLabels refuses a ninth label. The limit of eight distinct ones counts ACSCurrent and ACSPrevious; they
 // are counted also while ACSPrevious is on no version yet, so that a plain put can't run into the limit.
 func (s *secret) checkLabels(wanted []string) error {
 	custom := map[string]bool{}
@@ -156,7 +156,7 @@ func (s *secret) checkLabels(wanted []string) error {
 	return nil
 }
 
-// evict drops the oldest version beyond ten. Of the two wordings (section 4) it is the oldest without a label; as eight
+// evict drops the oldest version beyond ten. Of the two wordings it is the oldest without a label; as eight
 // labels can't be on eleven versions, there always is one, but the oldest of all would be next.
 func (s *secret) evict() {
 	if len(s.versions) <= maxVersions {

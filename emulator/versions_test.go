@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The label machine of 4.1, as a list of steps from v1[ACSCurrent]. A step is "put ID [LABELS]" or "move LABEL FROM TO",
+// The label machine of, as a list of steps from v1[ACSCurrent]. A step is "put ID [LABELS]" or "move LABEL FROM TO",
 // "-" being nothing.
 func TestLabels(t *testing.T) {
 	t.Parallel()

@@ -48,8 +48,11 @@ func findCommand(name string, environ []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, checkExecutable(name)
 	}
+	if name == "" {
+		return "", errNotInPath
+	}
 	found := fs.ErrNotExist
-	for _, dir := range filepath.SplitList(variable(environ, "PATH")) {
+	for _, dir := range filepath.SplitList(searchPath(environ)) {
 		if dir == "" {
 			dir = "."
 		}
@@ -82,11 +85,12 @@ func checkExecutable(path string) error {
 	return nil
 }
 
-func variable(environ []string, name string) string {
-	for _, v := range environ {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
+// searchPath is PATH, or without one what execvp searches then.
+func searchPath(environ []string) string {
+	for _, variable := range environ {
+		if value, ok := strings.CutPrefix(variable, "PATH="); ok {
 			return value
 		}
 	}
-	return ""
+	return "/bin:/usr/bin"
 }

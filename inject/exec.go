@@ -139,6 +139,9 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 		l.forward(s)
 	}
 	e.started.Store(true)
+	for _, id := range snapshot.IDs() {
+		e.Metrics.SecretRead(id.SecretName(), id.Stage, time.Now())
+	}
 	l.served()
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
 	sdkkms "github.com/aliyun/alibaba-cloud-sdk-go/services/kms"
 
 	"github.com/kmsrun/kmsrun/config"
@@ -102,11 +103,14 @@ func (c *Client) do(ctx context.Context, request *sdkkms.GetSecretValueRequest, 
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %T", errPanic, r) // the type only: the value may hold a body
+			if s.status >= http.StatusBadRequest {
+				err = sdkerrors.NewServerError(s.status, "", "") // the body was not KMS's; its status still tells an outage
+			}
 			return
 		}
 		s.ctx = nil
 		c.slots.Put(s)
 	}()
-	s.ctx = ctx
+	s.ctx, s.status = ctx, 0
 	return s.client.DoAction(request, response)
 }

@@ -28,6 +28,8 @@ func (c *Client) GetPatiently(ctx, patience context.Context, id secret.ID) (secr
 		case <-time.After(pauses.NextBackOff()):
 		case <-patience.Done():
 			return value, err
+		case <-ctx.Done(): // patience need not be a child of ctx
+			return value, err
 		}
 	}
 }

@@ -26,6 +26,7 @@ var (
 type slot struct {
 	client    sdk.Client
 	ctx       context.Context // of the call under way
+	status    int             // of its answer; 0 before that
 	transport http.RoundTripper
 }
 
@@ -53,6 +54,7 @@ func (s *slot) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.status = response.StatusCode
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		_ = response.Body.Close()
 		return nil, errRedirect

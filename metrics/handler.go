@@ -94,6 +94,6 @@ func protect(settings config.HTTP, next http.HandlerFunc) http.Handler {
 func hasToken(r *http.Request, file string) bool {
 	content, err := os.ReadFile(file)
 	want := strings.TrimSpace(string(content))
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return err == nil && ok && want != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+	scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return err == nil && strings.EqualFold(scheme, "Bearer") && want != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
 }

@@ -25,7 +25,8 @@ type Metrics struct {
 	envStale    prometheus.Gauge
 }
 
-// New makes the series, each at zero.
+// New makes the series, each at zero, but kmsrun_kms_up: with nothing to poll,
+// nobody would ever raise it.
 func New(version string) *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -34,7 +35,7 @@ func New(version string) *Metrics {
 		Name: "kmsrun_build_info", Help: "Always 1; the version is a label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	}).Set(1)
-	return &Metrics{
+	m := &Metrics{
 		registry: registry,
 		calls: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "kmsrun_kms_requests_total", Help: "Calls to KMS, by action and by OK, KMS error code or kind of failure.",
@@ -65,6 +66,8 @@ func New(version string) *Metrics {
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
 		}),
 	}
+	m.Outage(false)
+	return m
 }
 
 // KMSCall counts one call.
@@ -80,7 +83,9 @@ func (m *Metrics) SecretRead(name, stage string, at time.Time) {
 
 // SecretServed notes which version the program was given.
 func (m *Metrics) SecretServed(name, stage, version string) {
-	m.version.DeletePartialMatch(prometheus.Labels{"secret": name, "stage": stage})
+	if stage != "" { // a pinned version has no stage, and no successor
+		m.version.DeletePartialMatch(prometheus.Labels{"secret": name, "stage": stage})
+	}
 	m.version.WithLabelValues(name, stage, version).Set(1)
 }
 

@@ -60,8 +60,11 @@ func Serve(settings config.HTTP, m *Metrics, state State, log *slog.Logger) (*Se
 	return s, nil
 }
 
-// Close stops serving at once.
-func (s *Server) Close() { _ = s.http.Close() }
+// Close stops serving at once, and removes a unix socket.
+func (s *Server) Close() {
+	_ = s.http.Close()
+	_ = s.listener.Close() // the server knows it only once its goroutine runs
+}
 
 func listen(settings config.HTTP) (net.Listener, error) {
 	network, address, err := settings.Address()
@@ -94,6 +97,9 @@ func listenUnix(path string) (net.Listener, error) {
 		if err == nil {
 			_ = conn.Close()
 			return nil, errors.New("another process listens there")
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) { // a busy one, or another user's: nobody says that it is dead
+			return nil, err
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err

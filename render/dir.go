@@ -165,13 +165,13 @@ func (s Staged) Commit(now time.Time) error {
 func (s Staged) flip() error {
 	d := s.dir
 	for _, name := range s.links {
-		if slices.Contains(d.links, name) {
-			continue
-		}
+		// Tried even where there should be one: somebody may have removed it.
 		if err := d.root.Symlink(dataLink+"/"+name, name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		d.links = append(d.links, name)
+		if !slices.Contains(d.links, name) {
+			d.links = append(d.links, name)
+		}
 	}
 	_ = d.root.Remove(newDataLink)
 	if err := d.root.Symlink(s.name, newDataLink); err != nil {

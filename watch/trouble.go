@@ -20,7 +20,6 @@ type trouble struct {
 }
 
 func newTrouble(log *slog.Logger, m *metrics.Metrics) *trouble {
-	m.Outage(false)
 	return &trouble{log: log, metrics: m, out: map[secret.ID]bool{}, refused: map[secret.ID]string{}}
 }
 

@@ -53,8 +53,12 @@ func (w *Watcher) Run(ctx context.Context, have secret.Snapshot, updates chan<- 
 	timer := time.NewTimer(wait)
 	for {
 		var out chan<- secret.Snapshot // nil, and so never ready, unless latest is news
-		if !calm.waiting() && len(latest.Changed(have)) > 0 {
+		switch {
+		case calm.waiting():
+		case len(latest.Changed(have)) > 0:
 			out = updates
+		default:
+			calm = debounce{} // delivered or undone: the next change has all of debounce_max
 		}
 		select {
 		case <-ctx.Done():
@@ -62,10 +66,10 @@ func (w *Watcher) Run(ctx context.Context, have secret.Snapshot, updates chan<- 
 		case out <- latest:
 			have = latest
 		case <-calm.over:
-			calm = debounce{}
+			calm.over = nil
 		case <-w.refresh:
 			latest = w.poll(ctx, w.ids, latest, due)
-			calm = debounce{} // every secret was read in this round: no companion is missing
+			calm.over = nil // every secret was read in this round: no companion is missing
 		case <-timer.C:
 			ids, _ := next(time.Now(), due)
 			polled := w.poll(ctx, ids, latest, due)
@@ -109,14 +113,14 @@ func (w *Watcher) poll(ctx context.Context, ids []secret.ID, snapshot secret.Sna
 // debounce is the wait for companions of a change. The zero value waits for nothing.
 type debounce struct {
 	over  <-chan time.Time
-	limit time.Time // debounce_max after the first change
+	limit time.Time // debounce_max after the first change that is not delivered
 }
 
 func (d debounce) waiting() bool { return d.over != nil }
 
 // extend starts the wait, or starts it again within its limit.
 func (d debounce) extend(now time.Time, settings config.Watch) debounce {
-	if !d.waiting() {
+	if d.limit.IsZero() {
 		d.limit = now.Add(settings.DebounceMax)
 	}
 	d.over = time.After(min(settings.Debounce, d.limit.Sub(now)))

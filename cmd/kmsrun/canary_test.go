@@ -49,7 +49,7 @@ func TestCanary(t *testing.T) {
 	debug := "DEBUG=sdk,tea,credential"
 	config := "KMSRUN_CONFIG=" + absolute(t, "testdata/fast.yaml")
 	// The program tells that it was given the values without printing them.
-	script := `[ ${#DB} -ge 20 ] && [ -s $FILE ] && echo "$$ given DEBUG=$DEBUG"; trap 'echo read' HUP; trap 'exit 0' TERM; while :; do sleep 0.02; done`
+	script := `trap 'echo read' HUP; trap 'exit 0' TERM; [ ${#DB} -ge 20 ] && [ -s $FILE ] && echo "$$ given DEBUG=$DEBUG"; while :; do sleep 0.02; done`
 	r := start(t, s.environ(debug, config, "DB=kms://db#password", `FILE=unset`),
 		"exec", "--log-level", "debug", "--listen", "unix:"+socket, "--dir", filepath.Join(dir, "files"),
 		"-f", "key=kms://tls", "-e", "FILE=${files_dir}/key", "--on-file-change", "SIGHUP", "--", "sh", "-c", script)
@@ -57,9 +57,9 @@ func TestCanary(t *testing.T) {
 	s.put(t, "tls", "v2", canary("tls-2"))
 	r.awaitOutput("read\n")
 	s.put(t, "db", "v2", `{"password":"`+canary("db-2")+`"}`)
-	r.await("a restart", func() bool { return strings.Count(r.stdout.String(), "given") == 2 })
+	r.await("a restart", func() bool { return strings.Count(r.out.String(), "given") == 2 })
 	s.put(t, "db", "v3", canary("db-1")) // not JSON any more: can't be rendered
-	r.await("a failed rendering", func() bool { return strings.Contains(r.stderr.String(), "can't be rendered") })
+	r.await("a failed rendering", func() bool { return strings.Contains(r.err.String(), "can't be rendered") })
 
 	for _, path := range []string{"/metrics", "/livez", "/readyz", "/startupz", "/status", "/", "/debug/pprof/"} {
 		_, body := get(t, socket, "GET", path)
@@ -78,8 +78,8 @@ func TestCanary(t *testing.T) {
 	if got := r.wait(); got != 0 {
 		t.Errorf("exit status: got %d, want 0", got)
 	}
-	check(t, "stderr", r.stderr.String())
-	check(t, "stdout", r.stdout.String())
+	check(t, "stderr", r.err.String())
+	check(t, "stdout", r.out.String())
 
 	for name, args := range map[string][]string{
 		"missing key":    {"-e", "X=kms://db#none"},
@@ -92,9 +92,9 @@ func TestCanary(t *testing.T) {
 	} {
 		r := start(t, s.environ(debug), append(append([]string{"exec", "--log-level", "debug"}, args...), "--", "true")...)
 		if got := r.wait(); got != 125 {
-			t.Errorf("%s: got status %d, want 125; stderr:\n%s", name, got, r.stderr.String())
+			t.Errorf("%s: got status %d, want 125; stderr:\n%s", name, got, r.err.String())
 		}
-		check(t, name, r.stderr.String()+r.stdout.String())
+		check(t, name, r.err.String()+r.out.String())
 	}
 	for name, variable := range map[string]string{
 		"wrong secret": "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + canary("token"),
@@ -104,6 +104,6 @@ func TestCanary(t *testing.T) {
 		if got := r.wait(); got != 125 {
 			t.Errorf("%s: got status %d, want 125", name, got)
 		}
-		check(t, name, r.stderr.String()+r.stdout.String())
+		check(t, name, r.err.String()+r.out.String())
 	}
 }

@@ -105,7 +105,7 @@ func TestNginx(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.wait(); got != 0 {
-		t.Errorf("exit status: got %d, want 0; stderr:\n%s", got, r.stderr.String())
+		t.Errorf("exit status: got %d, want 0; stderr:\n%s", got, r.err.String())
 	}
 }
 

@@ -17,9 +17,9 @@ func TestOutage(t *testing.T) {
 	s.put(t, "db", "v1", "one")
 	socket := filepath.Join(shm(t), "http.sock")
 	r := start(t, s.environ("DB=kms://db", "KMSRUN_CONFIG="+absolute(t, "testdata/fast.yaml")),
-		"exec", "--listen", "unix:"+socket, "--", "sh", "-c", `echo $$ $DB; trap 'exit 0' TERM; while :; do sleep 0.02; done`)
+		"exec", "--listen", "unix:"+socket, "--", "sh", "-c", `trap 'exit 0' TERM; echo $$ $DB; while :; do sleep 0.02; done`)
 	r.awaitOutput(" one\n")
-	first := r.stdout.String()
+	first := r.out.String()
 
 	s.stop()
 	failed := func() int {
@@ -43,12 +43,12 @@ func TestOutage(t *testing.T) {
 	if _, text := get(t, socket, "GET", "/metrics"); !strings.Contains(text, "kmsrun_kms_up 0\n") {
 		t.Error("want kmsrun_kms_up 0 during the outage")
 	}
-	if got := r.stdout.String(); got != first {
+	if got := r.out.String(); got != first {
 		t.Errorf("the program was touched: its output is %q, was %q", got, first)
 	}
 
 	s.start(t, s.address)
-	r.await("the line about the end", func() bool { return strings.Contains(r.stderr.String(), "KMS can be read again") })
+	r.await("the line about the end", func() bool { return strings.Contains(r.err.String(), "KMS can be read again") })
 	s.put(t, "db", "v2", "two")
 	r.awaitOutput(" two\n")
 	if err := r.Process.Signal(syscall.SIGTERM); err != nil {
@@ -58,8 +58,8 @@ func TestOutage(t *testing.T) {
 		t.Errorf("exit status: got %d, want 0", got)
 	}
 	for line, want := range map[string]int{"KMS can't be read": 1, "KMS can be read again": 1, "level=ERROR": 0} {
-		if got := strings.Count(r.stderr.String(), line); got != want {
-			t.Errorf("lines with %q: got %d, want %d in\n%s", line, got, want, r.stderr.String())
+		if got := strings.Count(r.err.String(), line); got != want {
+			t.Errorf("lines with %q: got %d, want %d in\n%s", line, got, want, r.err.String())
 		}
 	}
 }
@@ -73,14 +73,14 @@ func TestTemporary(t *testing.T) {
 	s.stop()
 	down := start(t, s.environ("DB=kms://db", "KMSRUN_CONFIG="+absolute(t, "testdata/fast.yaml")), "exec", "--", "echo", "started")
 	if got := down.wait(); got != 124 {
-		t.Errorf("exit status with KMS away: got %d, want 124; stderr:\n%s", got, down.stderr.String())
+		t.Errorf("exit status with KMS away: got %d, want 124; stderr:\n%s", got, down.err.String())
 	}
 	s.start(t, s.address)
 	up := start(t, s.environ("DB=kms://db", "NONE=kms://none"), "exec", "--", "echo", "started")
 	if got := up.wait(); got != 125 {
-		t.Errorf("exit status with a secret missing: got %d, want 125; stderr:\n%s", got, up.stderr.String())
+		t.Errorf("exit status with a secret missing: got %d, want 125; stderr:\n%s", got, up.err.String())
 	}
-	if out := down.stdout.String() + up.stdout.String(); out != "" {
+	if out := down.out.String() + up.out.String(); out != "" {
 		t.Errorf("the program was started: %q", out)
 	}
 }
@@ -92,9 +92,9 @@ func TestWaitsForKMS(t *testing.T) {
 	s.put(t, "db", "v1", "one")
 	s.stop()
 	r := start(t, s.environ("DB=kms://db"), "exec", "--", "sh", "-c", "echo $DB")
-	r.await("the line that says it waits", func() bool { return strings.Contains(r.stderr.String(), "still waiting for KMS") })
+	r.await("the line that says it waits", func() bool { return strings.Contains(r.err.String(), "still waiting for KMS") })
 	s.start(t, s.address)
-	if got := r.wait(); got != 0 || r.stdout.String() != "one\n" {
-		t.Errorf("got status %d, output %q; want 0 and one", got, r.stdout.String())
+	if got := r.wait(); got != 0 || r.out.String() != "one\n" {
+		t.Errorf("got status %d, output %q; want 0 and one", got, r.out.String())
 	}
 }

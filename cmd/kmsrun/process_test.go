@@ -114,9 +114,9 @@ func canary(name string) string { return "canary-" + name + "-7f3a9c51" }
 // running is a kmsrun in the background.
 type running struct {
 	*exec.Cmd
-	t              testing.TB
-	stdout, stderr output
-	ended          chan struct{}
+	t        testing.TB
+	out, err output
+	ended    chan struct{}
 }
 
 // output collects what a process prints.
@@ -144,7 +144,7 @@ func start(t testing.TB, environ []string, args ...string) *running {
 	r.Env = environ
 	r.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that no program outlives a failed test
 	r.WaitDelay = time.Second
-	r.Cmd.Stdout, r.Cmd.Stderr = &r.stdout, &r.stderr
+	r.Stdout, r.Stderr = &r.out, &r.err
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func (r *running) wait() int {
 	case <-r.ended:
 		return r.ProcessState.ExitCode()
 	case <-time.After(patience):
-		r.t.Fatalf("kmsrun did not end; stderr:\n%s", r.stderr.String())
+		r.t.Fatalf("kmsrun did not end; stderr:\n%s", r.err.String())
 		return 0
 	}
 }
@@ -176,14 +176,14 @@ func (r *running) await(what string, condition func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited in vain for %s; stderr:\n%s\nstdout:\n%s", what, r.stderr.String(), r.stdout.String())
+			r.t.Fatalf("waited in vain for %s; stderr:\n%s\nstdout:\n%s", what, r.err.String(), r.out.String())
 		}
 	}
 }
 
 func (r *running) awaitOutput(text string) {
 	r.t.Helper()
-	r.await("output "+text, func() bool { return strings.Contains(r.stdout.String(), text) })
+	r.await("output "+text, func() bool { return strings.Contains(r.out.String(), text) })
 }
 
 // get asks kmsrun's endpoint on a unix socket.
