@@ -43,7 +43,7 @@ func IsLoopback(host string) bool {
 	}
 	host = strings.Trim(host, "[]")
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }
 
 // Address is the network ("tcp" or "unix") and address to listen on.

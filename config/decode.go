@@ -121,6 +121,10 @@ func (d *decoder) eachPair(node *yaml.Node, key string, do func(name, path strin
 		path := strings.TrimPrefix(key+"."+k.Value, ".")
 		first := d.where[path]
 		d.mark(path, k, v)
+		if k.Tag == "!!merge" {
+			d.fault(path, "merge keys are not supported; write the keys out")
+			continue
+		}
 		if line, ok := seen[k.Value]; ok {
 			d.fault(path, "given twice; first in line %d", line)
 			d.where[path] = first // whose value counts

@@ -40,7 +40,7 @@ var invalid = map[string][]string{
 	"env-reference": {
 		`:4: env.A: name "http@host:9600/kms": ` + badName,
 		`:5: env.B: unknown option "as": want stage=LABEL or version=ID`,
-		`:6: env.C: not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got "acs:kms:r:1:key/a"`,
+		`:6: env.C: "acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
 	},
 	"files-dir":        {`:2: files.dir: want an absolute path, got "run/kmsrun"`},
 	"files-dir-unused": {`:2: env.A: ${files_dir} needs a file: files.items is empty`},
@@ -75,6 +75,9 @@ var invalid = map[string][]string{
 	"not-a-map":          {`:1: want a map`}, // it may be the secret itself
 	"not-yaml":           {`:3: not YAML: mapping values are not allowed in this context`},
 	"not-yaml-later":     {`:3: not YAML: did not find expected node content`},
+	"merge-key":          {`:4: env.<<: merge keys are not supported; write the keys out`},
+	"anchor":             {`:1: not YAML: unknown anchor '...' referenced`},
+	"unix-tls":           {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},
 	"on-change-env":      {`:2: on_change.env: want restart, exit or none, got "reload"`},
 	"on-change-files":    {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
 	"region":             {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
@@ -93,7 +96,7 @@ var invalid = map[string][]string{
 	},
 	"type-float":  {`:2: watch.jitter: want a number, got "10%"`},
 	"type-int":    {`:1: version: want a whole number, got "one"`, `:3: kms.concurrency: want a whole number, got "1.5"`},
-	"type-map":    {`:1: kms: want a map, got "cn-hangzhou"`, `:2: env: want a map`, `:5: files.items.a: want a map`},
+	"type-map":    {`:1: kms: want a map`, `:2: env: want a map`, `:5: files.items.a: want a map`},
 	"type-scalar": {`:2: kms.region: want a single value`, `:3: log.format: want a single value`},
 	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter`},
 	"version":     {`:1: version: want 1, got 2`},

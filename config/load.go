@@ -93,6 +93,10 @@ func (d *decoder) decodeFile(path string, c *Config) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// quotedName matches what the parser quotes of the file, such as the name of an
+// unknown anchor. It may be a value that lacks its quotes.
+var quotedName = regexp.MustCompile(`'[^']{2,}'`)
+
 // syntaxFault makes a fault of what the YAML parser says.
 func syntaxFault(path string, err error) *Fault {
 	f := &Fault{File: path, Line: 1, Text: "not YAML: " + err.Error()}
@@ -100,7 +104,7 @@ func syntaxFault(path string, err error) *Fault {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			f.Line = n
 		}
-		f.Text = "not YAML: " + m[2]
+		f.Text = "not YAML: " + quotedName.ReplaceAllString(m[2], "'...'")
 	}
 	return f
 }

@@ -95,7 +95,7 @@ func TestLoadFull(t *testing.T) {
 		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}},
 		Child:    Child{StopSignal: Signal(syscall.SIGINT)},
-		HTTP:     HTTP{Listen: "unix:/run/kmsrun.sock", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
+		HTTP:     HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
 		Log:      Log{Level: slog.LevelDebug, Format: "json"},
 		Warnings: []Fault{
 			{File: "testdata/full.yaml", Line: 6, Key: "kms.insecure_http", Text: "secrets travel in the clear"},
@@ -309,11 +309,11 @@ func TestLoadScansInheritedReferences(t *testing.T) {
 
 func TestLoadScanFaults(t *testing.T) {
 	t.Parallel()
-	environ := []string{"ALIBABA_CLOUD_REGION=cn-hangzhou", "A=kms://a#jmes:b", "B=acs:kms:r:1:key/b"}
+	environ := []string{"ALIBABA_CLOUD_REGION=cn-hangzhou", "A=kms://a#jmes:b", "B=kms://b?as=fd"}
 	_, err := Load(Source{Environ: environ})
 	want := []string{
 		`environment variable A: selector "jmes:b" is not supported: want a key of the secret, or /a/b`,
-		`environment variable B: not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got "acs:kms:r:1:key/b"`,
+		`environment variable B: unknown option "as": want stage=LABEL or version=ID`,
 	}
 	if got := lines(t, err); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

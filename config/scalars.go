@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -92,7 +93,7 @@ func parseScalar(target any, text string) error {
 	case interface{ UnmarshalText([]byte) error }:
 		return t.UnmarshalText([]byte(text))
 	default:
-		return fmt.Errorf("want a map, got %q", text)
+		return errors.New("want a map") // which may be a secret in the wrong place
 	}
 }
 

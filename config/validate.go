@@ -149,8 +149,11 @@ func (d *decoder) validateHTTP(c *Config) {
 	if c.HTTP.Listen == "" {
 		return
 	}
-	if _, _, err := c.HTTP.Address(); err != nil {
+	switch network, _, err := c.HTTP.Address(); {
+	case err != nil:
 		d.fault("http.listen", "%s", err)
+	case network == "unix" && c.HTTP.TLSCert != "":
+		d.fault("http.tls_cert", "a unix socket has no TLS: want one of them")
 	}
 }
 

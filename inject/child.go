@@ -2,8 +2,12 @@ package inject
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Status is how a program ended.
@@ -23,7 +27,7 @@ func (s Status) ExitCode() int {
 // child is one running program. Its one waiter is the goroutine that start begins.
 type child struct {
 	process *os.Process
-	done    chan Status // gets one status, at the end
+	done    chan Status // gets one status, at the end; of one, so that the waiter ends too
 }
 
 // start starts argv with our standard streams themselves, not copies. The error is
@@ -75,6 +79,23 @@ func (c *child) wait() {
 		return
 	}
 	c.done <- Status{Code: ws.ExitStatus()}
+}
+
+// ended tells whether the program has ended, be it that nobody took notice yet.
+func (c *child) ended() bool {
+	if len(c.done) > 0 {
+		return true
+	}
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, c.process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil || info.Signo != 0 // reaped, or ready to be
+}
+
+// stopped tells whether the program is stopped, as by SIGTSTP's default action.
+func (c *child) stopped() bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Pid))
+	i := strings.LastIndex(string(text), ") ") // behind the name, which may hold anything
+	return err == nil && i >= 0 && strings.HasPrefix(string(text[i+2:]), "T")
 }
 
 // signal sends a signal; one that comes too late is no fault. os.Process signals

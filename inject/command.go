@@ -34,6 +34,9 @@ func startError(name string, err error) *StartError {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err
 	}
+	if errors.Is(err, unix.ENOEXEC) {
+		err = fmt.Errorf("%w: a script needs a #! line", err)
+	}
 	status := statusNotExecutable
 	if errors.Is(err, errNotInPath) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		status = statusNotFound

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,10 +34,13 @@ type Plan struct {
 	Environ []string // of the program, less what the declaration adds
 	Once    bool     // become the program: no watching, no second process
 
+	Interactive bool // stdin is a terminal
+
 	Fetch      watch.Fetch        // while watching
 	FetchFirst watch.PatientFetch // before the start
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
+	BeforeExec func()                      // called before this process becomes the program
 	Metrics    *metrics.Metrics
 	Log        *slog.Logger
 }
@@ -52,6 +56,9 @@ type Exec struct {
 // NewExec prepares a run; nothing starts yet.
 func NewExec(p Plan) *Exec {
 	e := &Exec{Plan: p, pings: make(chan chan struct{})}
+	if e.BeforeExec == nil {
+		e.BeforeExec = func() {}
+	}
 	var ids []secret.ID
 	for _, id := range p.Config.IDs() {
 		if !id.Pinned() {
@@ -110,23 +117,39 @@ func (e *Exec) Run() (Status, error) {
 		return status, err
 	}
 	if e.Once {
-		return Status{}, e.become(dir, generation)
+		return e.become(dir, generation, f.kept)
 	}
 	defer remove(dir)
 	return e.watchOver(dir, snapshot, generation, f.kept)
 }
 
-// become turns this process into the program. Its files stay, and stay locked.
-func (e *Exec) become(dir *render.Dir, generation render.Generation) error {
+// become turns this process into the program. Its files stay, and stay locked. It
+// returns only if a signal asked to end before that, or with an error.
+func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.Signal) (Status, error) {
 	if dir != nil {
+		dir.SweepAll()
 		if err := dir.KeepLock(); err != nil {
 			remove(dir)
-			return fmt.Errorf("keeping the lock of %q: %w", dir.Path(), err)
+			return Status{}, fmt.Errorf("keeping the lock of %q: %w", dir.Path(), err)
+		}
+	}
+	e.BeforeExec()
+	signal.Reset() // from here on a signal does to us what it would do to the program
+	for len(e.Signals) > 0 {
+		kept = append(kept, <-e.Signals)
+	}
+	for _, s := range kept {
+		if ends(s) {
+			remove(dir)
+			return interrupted(s), nil
+		}
+		if number, ok := s.(syscall.Signal); ok && forwarded(s) {
+			_ = syscall.Kill(os.Getpid(), number)
 		}
 	}
 	err := become(e.Argv, generation.Environ(e.Environ))
 	remove(dir)
-	return err
+	return Status{}, err
 }
 
 // watchOver starts the program and stays with it to its end.

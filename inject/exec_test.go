@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -432,5 +433,86 @@ func TestPublishesAgain(t *testing.T) {
 	r.signals <- syscall.SIGTERM
 	if _, err := r.wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTooLarge: a rotated value that no environment can hold does not end the program.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, fast+"env: {A: kms://a}", loops)
+	r.says("start one")
+	v.put("a", "v2", strings.Repeat("x", 128<<10))
+	r.logs("longer than the system's limit of 131072 bytes; put it in a file")
+	v.put("a", "v3", "three")
+	r.says("start three")
+	r.signals <- syscall.SIGTERM
+	if status, err := r.wait(); err != nil || status.ExitCode() != 3 {
+		t.Errorf("got %v %v, want 3", status, err)
+	}
+
+	var all strings.Builder
+	for i := range 80 {
+		fmt.Fprintf(&all, "  V%d: kms://b\n", i)
+	}
+	v.put("b", "v1", strings.Repeat("x", 100<<10))
+	sum := begin(t, v, "env:\n"+all.String(), "touch $DIR/said")
+	if _, err := sum.wait(); err == nil || !strings.Contains(err.Error(), "together would be longer than the system's limit") {
+		t.Errorf("8 MB of environment: got %v", err)
+	}
+}
+
+// TestEndsByItself: the program ended just before a change was known. Its status is
+// ours, and it is not started again.
+func TestEndsByItself(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := prepare(t, v, "env: {A: kms://a}", "echo start $A >>$DIR/said; exit 9")
+	l := &loop{Exec: r.exec, snapshot: secret.Snapshot{}}
+	first := first{exec: r.exec}
+	var err error
+	if l.snapshot, l.generation, _, err = first.get(""); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.start("start"); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the end of the program", l.child.ended)
+	v.put("a", "v2", "two")
+	next, _, _, err := first.get("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.applyUnlessEnded(next) // as if the update came first
+	status, err := l.run()
+	if err != nil || status.Code != 9 {
+		t.Errorf("got %v %v, want 9", status, err)
+	}
+	if got, want := r.said(), "start one\n"; got != want {
+		t.Errorf("the program said %q, want %q", got, want)
+	}
+}
+
+// TestStopSignalMeansLeaving: a program that drains after its own stop signal is not
+// disturbed by a change.
+func TestStopSignalMeansLeaving(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, fast+"env: {A: kms://a}\nchild: {stop_signal: SIGUSR2}",
+		`trap 'echo drain >>$DIR/said' USR2; trap 'exit 5' USR1; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`)
+	r.says("start one")
+	r.signals <- syscall.SIGUSR2
+	r.says("drain")
+	v.put("a", "v2", "two")
+	r.logs("secret changed")
+	r.signals <- syscall.SIGUSR1
+	if status, err := r.wait(); err != nil || status.ExitCode() != 5 {
+		t.Errorf("got %v %v, want 5", status, err)
+	}
+	if got, want := r.said(), "start one\ndrain\n"; got != want {
+		t.Errorf("the program said %q, want %q", got, want)
 	}
 }

@@ -74,6 +74,9 @@ func (f *first) fetch(ctx context.Context, filesDir string) firstResult {
 	var failures *multierror.Error
 	failures = multierror.Append(failures, err)
 	generation, err := render.Render(c, filesDir, snapshot)
+	if err == nil {
+		err = fits(f.exec.Argv, generation.Environ(f.exec.Environ))
+	}
 	for _, failure := range Wrapped(err) {
 		if !errors.Is(failure, render.ErrNotFetched) { // reported already
 			failures = multierror.Append(failures, failure)

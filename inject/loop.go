@@ -25,9 +25,11 @@ type loop struct {
 	kill    <-chan time.Time // stop_timeout of a stop of ours
 	sweep   <-chan time.Time // the grace of a retired generation
 	again   <-chan time.Time // another try to publish unpublished
+	job     jobControl
 	told    told
 
 	unpublished secret.Snapshot
+	given       render.Generation // what the program was started with
 }
 
 // stop is why we stop the program.
@@ -55,9 +57,9 @@ func (l *loop) run() (Status, error) {
 	for {
 		select {
 		case snapshot := <-l.updates:
-			l.apply(snapshot)
+			l.applyUnlessEnded(snapshot)
 		case <-l.again:
-			l.apply(l.unpublished)
+			l.applyUnlessEnded(l.unpublished)
 		case s := <-l.Signals:
 			l.forward(s)
 		case status := <-l.child.done:
@@ -70,6 +72,8 @@ func (l *loop) run() (Status, error) {
 		case <-l.kill:
 			l.Log.Warn("the program did not stop in time; killing it", "pid", l.child.process.Pid, "stop_timeout", l.Config.Child.StopTimeout)
 			l.signal(syscall.SIGKILL, "restart")
+		case <-l.job.check:
+			l.job = l.job.stopWith(l.child)
 		case <-l.sweep:
 			l.sweepDir()
 		case pong := <-l.pings:
@@ -84,8 +88,9 @@ func (l *loop) start(why string) error {
 	if err != nil {
 		return err
 	}
-	l.child, l.stop, l.kill = child, notStopping, nil
+	l.child, l.stop, l.kill, l.given = child, notStopping, nil, l.generation
 	l.Metrics.ChildStarted(why)
+	l.Metrics.EnvStale(false)
 	l.Log.Info("program started", "command", l.Argv[0], "pid", child.process.Pid, "reason", why)
 	return nil
 }
@@ -95,13 +100,27 @@ func (l *loop) forward(s os.Signal) {
 	if !forwarded(s) {
 		return
 	}
-	if s == syscall.SIGTERM || ends(s) && l.stop != notStopping {
+	if l.asksToEnd(s) {
 		l.leaving = true
 		l.kill = nil // the deadline is now the orchestrator's
 	}
 	l.signal(s, "forwarded")
 	if stops(s) {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // whoever sent it waits for us to stop
+		l.job = newJobControl()
+	}
+}
+
+// asksToEnd tells whether a signal means that the program shall end, and not be
+// started again. On a terminal ^C means it only if we are stopping the program
+// anyway: many an interactive program lives on.
+func (l *loop) asksToEnd(s os.Signal) bool {
+	switch s {
+	case syscall.SIGTERM, syscall.SIGQUIT, syscall.Signal(l.Config.Child.StopSignal):
+		return true
+	case syscall.SIGINT:
+		return !l.Interactive || l.stop != notStopping
+	default:
+		return false
 	}
 }
 
@@ -114,6 +133,16 @@ func (l *loop) signal(s os.Signal, reason string) {
 	l.Log.Debug("signal sent to the program", "signal", signalName(s), "pid", l.child.process.Pid, "reason", reason)
 }
 
+// applyUnlessEnded leaves a program alone that has ended by itself just now: a change
+// must not turn its end into a restart.
+func (l *loop) applyUnlessEnded(snapshot secret.Snapshot) {
+	if l.stop == notStopping && l.child.ended() {
+		l.again = nil
+		return
+	}
+	l.apply(snapshot)
+}
+
 // apply renders a new snapshot, publishes it if anything differs, and then tells
 // the program. Until all of that has worked, everything stays as it is.
 func (l *loop) apply(snapshot secret.Snapshot) {
@@ -123,6 +152,9 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 		path = l.dir.Path()
 	}
 	next, err := render.Render(l.Config, path, snapshot)
+	if err == nil {
+		err = fits(l.Argv, next.Environ(l.Environ))
+	}
 	if err != nil {
 		l.Metrics.Generation("failed")
 		for _, failure := range Wrapped(err) {
@@ -143,6 +175,7 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
+	l.Metrics.EnvStale(len(next.Since(l.given).Env) > 0)
 	if change.None() {
 		l.Metrics.Generation("unchanged")
 		return

@@ -71,13 +71,10 @@ func (l *loop) stopTo(aim stop, change render.Change) {
 
 // advise says, once, what a change without consequence means.
 func (l *loop) advise(change render.Change, on config.OnChange) {
-	if len(change.Env) > 0 && on.Env == "none" {
-		l.Metrics.EnvStale()
-		if !l.told.env {
-			l.told.env = true
-			l.Log.Warn("variables changed, but a running program can't be given new ones; "+
-				"on_change.env: restart would restart it", "variables", change.Env)
-		}
+	if len(change.Env) > 0 && on.Env == "none" && !l.told.env {
+		l.told.env = true
+		l.Log.Warn("variables changed, but a running program can't be given new ones; "+
+			"on_change.env: restart would restart it", "variables", change.Env)
 	}
 	if len(change.Files) > 0 && on.Files == (config.FileAction{}) && !l.told.files {
 		l.told.files = true

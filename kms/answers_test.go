@@ -40,7 +40,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"good", 200, goodAnswer, "", ""},
 		{"invalid UTF-8", 200, good(canary, "\xff\xfe"), "", ""},
-		{"empty value", 200, good(canary, ""), "", ""},
+		{"empty value", 200, good(canary, ""), Invalid, ""},
 		{"no create time", 200, good("2026-01-02T03:04:05Z", canary), "", ""},
 
 		{"empty", 200, "", Invalid, ""},

@@ -35,6 +35,9 @@ func classify(ctx context.Context, err error) *Error {
 	case errors.Is(err, errPanic):
 		return invalid("an error body that is not KMS's")
 	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return invalid("it does not speak TLS; http:// before the endpoint means plain http")
+	}
 	return &Error{Kind: transportKind(err), detail: transportDetail(ctx, err)}
 }
 

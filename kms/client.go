@@ -92,6 +92,9 @@ func (c *Client) get(ctx context.Context, id secret.ID) (secret.Value, *Error) {
 	case response.SecretName != id.Name && response.SecretName != id.SecretName():
 		return secret.Value{}, invalid("an answer for another secret")
 	}
+	if response.SecretData == "" { // CreateSecret and PutSecretValue take no empty value
+		return secret.Value{}, invalid("an answer without SecretData")
+	}
 	created, _ := time.Parse(time.RFC3339Nano, response.CreateTime) // informative: a zero time will do
 	return secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, created), nil
 }

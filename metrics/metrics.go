@@ -45,7 +45,7 @@ func New(version string) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"action"}),
 		version: factory.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kmsrun_secret_version_info", Help: "Always 1; the version of each secret that the program was given last.",
+			Name: "kmsrun_secret_version_info", Help: "Always 1; the version of each secret that was published last.",
 		}, []string{"secret", "stage", "version_id"}),
 		lastRead: factory.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kmsrun_secret_last_success_timestamp_seconds", Help: "When each secret was last read, in Unix time.",
@@ -81,7 +81,7 @@ func (m *Metrics) SecretRead(name, stage string, at time.Time) {
 	m.lastRead.WithLabelValues(name, stage).Set(float64(at.UnixMilli()) / 1000)
 }
 
-// SecretServed notes which version the program was given.
+// SecretServed notes which version was published.
 func (m *Metrics) SecretServed(name, stage, version string) {
 	if stage != "" { // a pinned version has no stage, and no successor
 		m.version.DeletePartialMatch(prometheus.Labels{"secret": name, "stage": stage})
@@ -98,14 +98,13 @@ func (m *Metrics) Generation(result string) { m.generations.WithLabelValues(resu
 // ChildStarted counts a start: start or change.
 func (m *Metrics) ChildStarted(reason string) {
 	m.starts.WithLabelValues(reason).Inc()
-	m.envStale.Set(0)
 }
 
 // ChildSignalled counts a signal: forwarded, change or restart.
 func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
 
-// EnvStale notes that the program's environment is older than the secrets.
-func (m *Metrics) EnvStale() { m.envStale.Set(1) }
+// EnvStale notes whether the program's environment differs from the newest secrets.
+func (m *Metrics) EnvStale(stale bool) { m.envStale.Set(oneIf(stale)) }
 
 func oneIf(yes bool) float64 {
 	if yes {

@@ -24,7 +24,7 @@ func each() *Metrics {
 	m.Generation("published")
 	m.ChildStarted("start")
 	m.ChildSignalled("forwarded")
-	m.EnvStale()
+	m.EnvStale(true)
 	return m
 }
 
@@ -76,7 +76,7 @@ func TestSeriesFollow(t *testing.T) {
 			`kmsrun_secret_version_info{secret="prod/db",stage="ACSCurrent",version_id="v1"} 1`, "",
 		},
 		{"an outage", func(m *Metrics) { m.Outage(true) }, "kmsrun_kms_up 0", "kmsrun_kms_up 1"},
-		{"a start is up to date", func(m *Metrics) { m.ChildStarted("change") }, "kmsrun_child_env_stale 0", "kmsrun_child_env_stale 1"},
+		{"an environment that is current again", func(m *Metrics) { m.EnvStale(false) }, "kmsrun_child_env_stale 0", "kmsrun_child_env_stale 1"},
 		{
 			"calls are counted by code",
 			func(m *Metrics) { m.KMSCall("GetSecretValue", "unavailable", time.Minute) },

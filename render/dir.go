@@ -38,6 +38,7 @@ type Dir struct {
 	root  *os.Root
 	lock  *os.File
 	made  bool          // by us, and so removed at the end
+	ours  bool          // what is published is ours, and not a predecessor's
 	grace time.Duration // how long a generation stays readable after the flip away from it
 
 	links   []string // our links at the top of the directory
@@ -153,6 +154,7 @@ func (s Staged) Commit(now time.Time) error {
 		d.dropLinks(had)
 		return fmt.Errorf("publishing files in %q: %w", d.path, err)
 	}
+	d.ours = true
 	if generationName.MatchString(before) {
 		d.retired = append(d.retired, retired{before, now.Add(d.grace)})
 	}
@@ -229,8 +231,19 @@ func (d *Dir) recover() error {
 	return nil
 }
 
-// Remove takes all of ours away, and the directory if we made it, and unlocks.
+// Remove takes all of ours away, and the directory if we made it, and unlocks. What a
+// predecessor published stands if nothing of ours took its place.
 func (d *Dir) Remove() {
+	if d.ours {
+		d.removeFiles()
+	}
+	if d.made {
+		_ = os.Remove(d.path) // stays if somebody else put something there
+	}
+	d.release()
+}
+
+func (d *Dir) removeFiles() {
 	for _, name := range append(d.links, dataLink, newDataLink) {
 		_ = d.root.Remove(name)
 	}
@@ -240,10 +253,15 @@ func (d *Dir) Remove() {
 			_ = d.root.RemoveAll(entry.Name())
 		}
 	}
-	if d.made {
-		_ = os.Remove(d.path) // stays if somebody else put something there
+}
+
+// SweepAll removes every generation but the present one, whatever its grace: their
+// owner is gone, or the lock would not be ours.
+func (d *Dir) SweepAll() {
+	for _, old := range d.retired {
+		_ = d.root.RemoveAll(old.name)
 	}
-	d.release()
+	d.retired = nil
 }
 
 func (d *Dir) release() {

@@ -19,6 +19,10 @@ import (
 // ErrNotFetched marks a variable or file whose secret is not in the snapshot.
 var ErrNotFetched = errors.New("its secret was not read")
 
+// maxVariable is the longest NAME=value that execve takes, its NUL included
+// (MAX_ARG_STRLEN of Linux).
+const maxVariable = 128 << 10
+
 // Render renders every declared variable and file, or fails with all that can't be
 // rendered in one *multierror.Error. filesDir is where the files will be.
 func Render(c config.Config, filesDir string, snapshot secret.Snapshot) (Generation, error) {
@@ -26,8 +30,11 @@ func Render(c config.Config, filesDir string, snapshot secret.Snapshot) (Generat
 	env, files := map[string][]byte{}, map[string]File{}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		value := r.text("env "+name, c.Env[name])
-		if bytes.IndexByte(value, 0) >= 0 {
+		switch {
+		case bytes.IndexByte(value, 0) >= 0:
 			r.fail("env "+name, errors.New("the value holds a NUL byte, which no variable can; put it in a file"))
+		case len(name)+len("=")+len(value)+1 > maxVariable:
+			r.fail("env "+name, fmt.Errorf("the variable would be longer than the system's limit of %d bytes; put it in a file", maxVariable))
 		}
 		env[name] = value
 	}

@@ -16,7 +16,8 @@ import (
 const StageCurrent = "ACSCurrent"
 
 // ErrName marks a reference whose name part no KMS secret can have, such as
-// Hadoop's kms://http@host:9600/kms: it was probably never meant for us.
+// Hadoop's kms://http@host:9600/kms or the ARN of a key: it was probably never
+// meant for us.
 var ErrName = errors.New("not a name that a KMS secret can have")
 
 // ID is what one GetSecretValue call reads: a secret, by name or in another
@@ -93,7 +94,7 @@ func parseHead(head string) (ID, error) {
 	} else if m := arnPattern.FindStringSubmatch(head); m != nil {
 		id.Region, id.Account, id.Name = m[1], m[2], m[3]
 	} else if strings.HasPrefix(head, "acs:kms:") {
-		return ID{}, fmt.Errorf("not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got %q", head)
+		return ID{}, fmt.Errorf("%q: %w: want acs:kms:REGION:ACCOUNT:secret/NAME", head, ErrName)
 	} else {
 		return ID{}, fmt.Errorf("not a reference: want kms://NAME or an ARN, got %q", head)
 	}

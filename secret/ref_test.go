@@ -50,7 +50,7 @@ func TestParseRefRefuses(t *testing.T) {
 	t.Parallel()
 	const (
 		badName  = ": not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
-		badARN   = "not an ARN of a secret: want acs:kms:REGION:ACCOUNT:secret/NAME, got "
+		badARN   = ": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME"
 		badLabel = " is not a label or version id"
 	)
 	long := strings.Repeat("n", 193)
@@ -68,10 +68,10 @@ func TestParseRefRefuses(t *testing.T) {
 		"kms://" + long:                      `name "` + long + `"` + badName,
 		"acs:kms:r:1:secret/":                `name ""` + badName,
 		"acs:kms:r:1:secret/a:b":             `name "a:b"` + badName,
-		"acs:kms:r:1:key/a":                  badARN + `"acs:kms:r:1:key/a"`,
-		"acs:kms::1:secret/a":                badARN + `"acs:kms::1:secret/a"`,
-		"acs:kms:r::secret/a":                badARN + `"acs:kms:r::secret/a"`,
-		"acs:kms:R:1:secret/a?stage=b#c":     badARN + `"acs:kms:R:1:secret/a"`,
+		"acs:kms:r:1:key/a":                  `"acs:kms:r:1:key/a"` + badARN,
+		"acs:kms::1:secret/a":                `"acs:kms::1:secret/a"` + badARN,
+		"acs:kms:r::secret/a":                `"acs:kms:r::secret/a"` + badARN,
+		"acs:kms:R:1:secret/a?stage=b#c":     `"acs:kms:R:1:secret/a"` + badARN,
 		"kms://a?":                           `unknown option "": want stage=LABEL or version=ID`,
 		"kms://a?Stage=b":                    `unknown option "Stage": want stage=LABEL or version=ID`,
 		"kms://a?optional=true":              `unknown option "optional": want stage=LABEL or version=ID`,
@@ -94,7 +94,7 @@ func TestParseRefRefuses(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("ParseRef(%q): got %v, want %s", text, err, want)
 		}
-		if got, want := errors.Is(err, ErrName), strings.HasSuffix(want, badName); got != want {
+		if got, want := errors.Is(err, ErrName), (strings.HasSuffix(want, badName) || strings.HasSuffix(want, badARN)); got != want {
 			t.Errorf("ParseRef(%q): is ErrName: got %t, want %t", text, got, want)
 		}
 	}

@@ -32,7 +32,7 @@ and saving that file again rotates them:
 The first line of stdout says where it listens. Signatures are checked, so clients
 need the access key.`
 
-func emulatorCommand() *cobra.Command {
+func emulatorCommand(out *stderr) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "emulator [flags]", Short: "Serve a local KMS Secrets Manager", Long: emulatorLong,
 		Example: "  kmsrun emulator --listen 127.0.0.1:8810 --seed seed.yaml",
@@ -45,11 +45,11 @@ func emulatorCommand() *cobra.Command {
 	flags.String("access-key-secret", "emulator-secret", "its `secret`")
 	flags.String("region", "cn-hangzhou", "`region` in ARNs")
 	flags.String("account-id", "1000000000000001", "account `number` in ARNs")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runEmulator(cmd.Flags(), cmd.OutOrStdout()) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runEmulator(cmd.Flags(), cmd.OutOrStdout(), out) }
 	return cmd
 }
 
-func runEmulator(flags *pflag.FlagSet, stdout io.Writer) error {
+func runEmulator(flags *pflag.FlagSet, stdout io.Writer, out *stderr) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := readTwins(flags); err != nil {
@@ -69,10 +69,11 @@ func runEmulator(flags *pflag.FlagSet, stdout io.Writer) error {
 	}
 	listener, err := net.Listen("tcp", text("listen"))
 	if err != nil {
-		return fmt.Errorf("listening on --listen %q: %w", text("listen"), err)
+		where, _ := origin(flags, "listen")
+		return fmt.Errorf("listening on %s %q: %w", where, text("listen"), err)
 	}
 	_, _ = fmt.Fprintf(stdout, "kmsrun emulator listening on http://%s\n", listener.Addr())
-	log := newLogger(config.Log{})
+	log := newLogger(out, config.Log{})
 	if !config.IsLoopback(listener.Addr().String()) {
 		log.Warn("the emulator is open to the network, in the clear", "addr", listener.Addr().String())
 	}
@@ -85,15 +86,17 @@ func runEmulator(flags *pflag.FlagSet, stdout io.Writer) error {
 // serveUntil serves until ctx ends, and then lets calls under way finish for a moment.
 func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
-	stopped := context.AfterFunc(ctx, func() {
+	finished := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(finished)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = server.Shutdown(grace)
 	})
-	defer stopped()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-finished // Serve returns when Shutdown begins
 	return nil
 }
 

@@ -34,7 +34,7 @@ was not found, 126 when it is not executable; 125 for a failure of kmsrun that
 needs a person, 124 for a temporary one.`
 
 // execCommand sets *status to the program's.
-func execCommand(status *int) *cobra.Command {
+func execCommand(out *stderr, status *int) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG...]",
 		Short: "Run a program with its secrets",
@@ -56,8 +56,9 @@ func execCommand(status *int) *cobra.Command {
 	flags.Bool("pass-credentials", false, "let the command inherit the access key variables that kmsrun used")
 	addSettings(flags)
 	cmd.RunE = func(cmd *cobra.Command, argv []string) error {
-		ended, err := runExec(cmd.Flags(), argv)
+		ended, err := runExec(cmd.Flags(), argv, out)
 		if err == nil {
+			out.flush()
 			*status = leave(ended)
 		}
 		return err
@@ -65,7 +66,7 @@ func execCommand(status *int) *cobra.Command {
 	return cmd
 }
 
-func runExec(flags *pflag.FlagSet, argv []string) (inject.Status, error) {
+func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
@@ -84,7 +85,7 @@ func runExec(flags *pflag.FlagSet, argv []string) (inject.Status, error) {
 	if err != nil {
 		return inject.Status{}, err
 	}
-	log := newLogger(c.Log)
+	log := newLogger(out, c.Log)
 	for _, w := range c.Warnings {
 		log.Warn("doubtful declaration", "where", w.Error())
 	}
@@ -92,7 +93,7 @@ func runExec(flags *pflag.FlagSet, argv []string) (inject.Status, error) {
 
 	plan := inject.Plan{
 		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
-		Metrics: metrics.New(buildVersion()), Log: log,
+		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
 	if plan.Once && c.HTTP.Listen != "" {
@@ -114,7 +115,7 @@ func runExec(flags *pflag.FlagSet, argv []string) (inject.Status, error) {
 
 // load reads the declaration with everything that lies above the file.
 func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
-	source := config.Source{Environ: os.Environ(), Terminal: stdinIsTerminal()}
+	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
@@ -154,16 +155,21 @@ func connect(plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
 	if pristine, _ := flags.GetBool("pristine"); pristine {
 		return nil
 	}
-	inherited := os.Environ()
-	if value, found := debugguard.Value(); found {
-		inherited = append(inherited, "DEBUG="+value)
-	}
 	var dropped []string
-	plan.Environ, dropped = inject.Environ(inherited, drop)
+	plan.Environ, dropped = inject.Environ(environ(), drop)
 	if len(dropped) > 0 {
 		plan.Log.Info("the program does not inherit the access key; --pass-credentials passes it", "variables", dropped)
 	}
 	return nil
+}
+
+// environ is the environment that this process was started with.
+func environ() []string {
+	inherited := os.Environ()
+	if value, found := debugguard.Value(); found {
+		inherited = append(inherited, "DEBUG="+value)
+	}
+	return inherited
 }
 
 // leave is the exit status for the way the program ended. Under systemd, which
@@ -175,10 +181,10 @@ func leave(ended inject.Status) int {
 	return ended.ExitCode()
 }
 
-func newLogger(settings config.Log) *slog.Logger {
+func newLogger(out *stderr, settings config.Log) *slog.Logger {
 	options := &slog.HandlerOptions{Level: settings.Level}
 	if settings.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(slog.NewJSONHandler(out, options))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(slog.NewTextHandler(out, options))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -89,9 +90,12 @@ func overrides(flags *pflag.FlagSet) ([]config.Override, error) {
 			all = append(all, config.Override{Key: s.key, Value: flags.Lookup(s.flag).Value.String(), From: where})
 		}
 	}
-	if off, _ := flags.GetBool("no-scan-env"); off {
-		where, _ := origin(flags, "no-scan-env")
-		all = append(all, config.Override{Key: []string{"scan_env"}, Value: "false", From: where})
+	if where, ok := origin(flags, "no-scan-env"); ok {
+		off, _ := flags.GetBool("no-scan-env")
+		all = append(all, config.Override{Key: []string{"scan_env"}, Value: strconv.FormatBool(!off), From: where})
+	}
+	if where, ok := origin(flags, "endpoint"); ok && flags.Lookup("dev").Value.String() != "" {
+		return nil, fmt.Errorf("%s: --dev brings its own endpoint: want one of them", where)
 	}
 	for flag, key := range map[string][]string{"env": {"env"}, "file": {"files", "items"}} {
 		entries, _ := flags.GetStringArray(flag)

@@ -31,6 +31,8 @@ func main() {
 // run is main with an exit status.
 func run(args []string) int {
 	status := 0
+	out := newStderr(os.Stderr)
+	defer out.flush()
 	root := &cobra.Command{
 		Use:           "kmsrun",
 		Short:         "Give programs their secrets from Alibaba Cloud KMS, and keep them current",
@@ -38,13 +40,13 @@ func run(args []string) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(execCommand(&status), emulatorCommand(), versionCommand())
+	root.AddCommand(execCommand(out, &status), emulatorCommand(out), versionCommand())
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	if err := root.Execute(); err != nil {
-		report(os.Stderr, err)
+		report(out, err)
 		return statusOf(err)
 	}
 	return status

@@ -140,23 +140,34 @@ func (o *output) String() string {
 // start runs the built binary.
 func start(t testing.TB, environ []string, args ...string) *running {
 	t.Helper()
+	r := prepareStart(t, environ, args...)
+	r.begin()
+	return r
+}
+
+func prepareStart(t testing.TB, environ []string, args ...string) *running {
+	t.Helper()
 	r := &running{t: t, Cmd: exec.Command(binary(t), args...), ended: make(chan struct{})}
 	r.Env = environ
 	r.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that no program outlives a failed test
 	r.WaitDelay = time.Second
 	r.Stdout, r.Stderr = &r.out, &r.err
+	return r
+}
+
+func (r *running) begin() {
+	r.t.Helper()
 	if err := r.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	go func() {
 		_ = r.Wait() // the status is in ProcessState
 		close(r.ended)
 	}()
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		_ = syscall.Kill(-r.Process.Pid, syscall.SIGKILL) // all ended already, if all went well
 		<-r.ended
 	})
-	return r
 }
 
 // wait waits for the end and returns the exit status.
