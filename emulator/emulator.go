@@ -39,11 +39,7 @@ func New(cfg Config) *Emulator {
 	return &Emulator{
 		keyID:     cmp.Or(cfg.AccessKeyID, "emulator"),
 		keySecret: cmp.Or(cfg.AccessKeySecret, "emulator-secret"),
-		store: &store{
-			now:     now,
-			arn:     "acs:kms:" + region + ":" + account + ":secret/",
-			secrets: map[string]*secret{},
-		},
+		store:     newStore(now, region, account),
 	}
 }
 

@@ -33,7 +33,7 @@ func (e *Emulator) LoadSeed(path string) (*Seed, error) {
 	}
 	s.base = s.last.secrets
 	for _, entry := range s.base {
-		if _, err := s.store.create(entry.name, "", entry.version); err != nil {
+		if _, err := s.store.create(generic(entry.name, entry.version)); err != nil {
 			return nil, fmt.Errorf("%s:%d: creating secret %q: %w", path, entry.line, entry.name, err)
 		}
 	}
@@ -68,7 +68,7 @@ func (s *Seed) refresh(log *slog.Logger) {
 // apply puts the entry as a new current version. The secret may exist although the entry is new to the file (it was
 // taken out and came back), or be gone although it was there: the store decides which it is.
 func (s *Seed) apply(entry seedSecret, log *slog.Logger) {
-	id, created, err := s.store.rotate(entry.name, entry.version)
+	id, created, err := s.store.renew(entry.name, entry.version)
 	switch {
 	case err != nil:
 		log.Warn("seed secret skipped", "secret", entry.name, "err", err)

@@ -172,7 +172,7 @@ func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() 
 // entry reads one secret, in its short or long form.
 func (p *seedParser) entry(key, value *yaml.Node) (seedSecret, error) {
 	s := seedSecret{name: key.Value, line: key.Line, version: version{id: "v1", dataType: typeText}}
-	if checkName(s.name) != nil {
+	if checkName(kindGeneric, s.name) != nil {
 		return s, p.fault(s.line, "secret %q: the name must be 1 to %d of A-Z a-z 0-9 _ / + = . @ - and not start with acs/", s.name, maxName)
 	}
 	n := target(value)
