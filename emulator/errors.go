@@ -33,7 +33,7 @@ var (
 
 	errUnparsable    = &fault{http.StatusBadRequest, "ParseRequestParameterException", "The request parameters cannot be parsed.", false}           // text not documented
 	errBodyTooLarge  = &fault{http.StatusRequestEntityTooLarge, "ParseRequestParameterException", "The request body exceeds 1048576 bytes.", false} // neither is documented
-	errFormat        = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid. This emulator answers JSON only.`, false}
+	errFormat        = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid.`, false}
 	errInternal      = &fault{http.StatusInternalServerError, "InternalFailure", "Internal Failure.", false}
 	errNotFound      = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "Resource not found", false}
 	errLimit         = &fault{http.StatusBadRequest, "Rejected.LimitExceeded", "The secret quota is exceeded.", false}
@@ -81,6 +81,8 @@ type gatewayError struct {
 	Message   string `json:"Message"`
 	Recommend string `json:"Recommend"`
 }
+
+func (gatewayError) xmlRoot() string { return "Error" }
 
 type kmsError struct {
 	HTTPStatus int    `json:"HttpStatus"`

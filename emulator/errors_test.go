@@ -46,7 +46,7 @@ func TestGatewayRefusals(t *testing.T) {
 		{"ListSecrets", []string{"Version", "2016-01-21"}, "400 InvalidVersion: Specified parameter Version is not valid."},
 		{"ListSecrets", []string{"Version", ""}, "400 MissingVersion: Version is mandatory for this action."},
 		{"", nil, "400 MissingAction: Action is mandatory for this action."},
-		{"ListSecrets", []string{"Format", "xml"}, `400 InvalidParameter: The specified parameter "Format" is not valid. This emulator answers JSON only.`},
+		{"ListSecrets", []string{"Format", "YAML"}, refusedInvalid("Format")},
 		{"ListSecrets", []string{"SecurityToken", "x"}, "400 InvalidSecurityToken.Malformed: Specified SecurityToken is malformed."},
 		{"ListSecrets", []string{"AccessKeyId", "other"}, "404 InvalidAccessKeyId.NotFound: Specified access key is not found."},
 		{"ListSecrets", []string{"AccessKeyId", ""}, "400 MissingAccessKeyId: AccessKeyId is mandatory for this action."},

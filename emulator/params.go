@@ -118,7 +118,7 @@ func (r *request) action() (action, error) {
 		return action{}, errUnknownAction
 	}
 	// The default is disputed; JSON is what the KMS page says.
-	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") {
+	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") && !isXML(format) {
 		return action{}, errFormat
 	}
 	return act, nil

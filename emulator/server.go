@@ -1,35 +1,33 @@
 package emulator
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 )
 
 const apiVersion = "2016-01-20"
 
 // ServeHTTP answers one call of the API: GET or POST of "/", parameters in the query or in a form body of up to 1 MiB.
-// Every answer is one JSON document in one write.
+// Every answer is one document, JSON or XML, in one write.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id, status := newRequestID(), http.StatusOK
-	reply, err := e.answer(w, r, id)
+	id, status, format := newRequestID(), http.StatusOK, ""
+	var reply any
+	req, err := readRequest(w, r)
+	if err == nil {
+		format = req.params["Format"]
+		reply, err = e.answer(req, id)
+	}
 	if err != nil {
 		f := asFault(err)
 		status, reply = f.status, f.body(id, r.Host)
 	}
-	write(w, status, reply)
+	write(w, status, format, reply)
 }
 
 // answer goes the way of a request through the gateway: which API is it, who calls, are the parameters there. The API
 // comes before the caller because it decides how the caller has to identify itself.
-func (e *Emulator) answer(w http.ResponseWriter, r *http.Request, id string) (any, error) {
-	req, err := readRequest(w, r)
-	if err != nil {
-		return nil, err
-	}
+func (e *Emulator) answer(req *request, id string) (any, error) {
 	act, err := req.action()
 	if err != nil {
 		return nil, err
@@ -41,23 +39,6 @@ func (e *Emulator) answer(w http.ResponseWriter, r *http.Request, id string) (an
 		return nil, err
 	}
 	return act.run(call{store: e.store, requestID: id, params: req.params})
-}
-
-// write sends the whole answer at once, so that no client sees half of it. The JSON is not HTML-escaped: values hold
-// '&' and '<' as they were stored.
-func write(w http.ResponseWriter, status int, reply any) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(reply); err != nil {
-		http.Error(w, "", http.StatusInternalServerError)
-		return
-	}
-	text := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
-	w.Header().Set("Content-Type", "application/json;charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that has gone away is not our fault, and there is nobody left to tell
 }
 
 // newRequestID returns a random UUID (version 4), in lower case as the sample answers have it.
