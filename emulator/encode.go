@@ -68,7 +68,7 @@ func writeElement(b *bytes.Buffer, name string, v reflect.Value) {
 	} else {
 		// Line ends are escaped and so come back as they are. For other control characters XML has no
 		// spelling at all: they become U+FFFD.
-		_ = xml.EscapeText(b, []byte(fmt.Sprint(v.Interface())))
+		_ = xml.EscapeText(b, fmt.Append(nil, v.Interface()))
 	}
 	b.WriteString("</" + name + ">")
 }

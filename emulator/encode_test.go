@@ -36,22 +36,26 @@ func TestXML(t *testing.T) {
 			"<KMS><Arn>acs:kms:cn-hangzhou:1000000000000001:secret/s</Arn><SecretName>s</SecretName><VersionId>v1</VersionId><SecretType>Generic</SecretType><RequestId>ID</RequestId></KMS>",
 		},
 		{
-			"GetSecretValue", "xml", []string{"SecretName", "s"},
+			"GetSecretValue", "xml",
+			[]string{"SecretName", "s"},
 			"<KMS><SecretName>s</SecretName><SecretType>Generic</SecretType><SecretData>&lt;&amp;&gt;&#34;&#xD;&#xA;&#x9;ü</SecretData><SecretDataType>text</SecretDataType><VersionId>v1</VersionId>" +
 				"<VersionStages><VersionStage>ACSCurrent</VersionStage></VersionStages><CreateTime>2026-01-02T03:04:05Z</CreateTime><RequestId>ID</RequestId></KMS>",
 		},
 		{
-			"ListSecrets", "Xml", []string{"FetchTags", "true"},
+			"ListSecrets", "Xml",
+			[]string{"FetchTags", "true"},
 			"<KMS><SecretList><Secret><SecretName>s</SecretName><SecretType>Generic</SecretType><CreateTime>2026-01-02T03:04:05Z</CreateTime><UpdateTime>2026-01-02T03:04:05Z</UpdateTime>" +
 				"<Tags><Tag><TagKey>k</TagKey><TagValue>v</TagValue></Tag><Tag><TagKey>l</TagKey><TagValue></TagValue></Tag></Tags></Secret></SecretList>" +
 				"<PageNumber>1</PageNumber><PageSize>10</PageSize><TotalCount>1</TotalCount><RequestId>ID</RequestId></KMS>",
 		},
 		{
-			"ListSecrets", "XML", []string{"PageNumber", "2"},
+			"ListSecrets", "XML",
+			[]string{"PageNumber", "2"},
 			"<KMS><SecretList></SecretList><PageNumber>2</PageNumber><PageSize>10</PageSize><TotalCount>1</TotalCount><RequestId>ID</RequestId></KMS>",
 		},
 		{
-			"DescribeSecret", "XML", []string{"SecretName", "x"},
+			"DescribeSecret", "XML",
+			[]string{"SecretName", "x"},
 			"<KMS><HttpStatus>404</HttpStatus><Code>Forbidden.ResourceNotFound</Code><Message>Resource not found</Message><RequestId>ID</RequestId><HostId>kms.test</HostId></KMS>",
 		},
 		{

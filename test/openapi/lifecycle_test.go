@@ -97,10 +97,10 @@ func newClient(t *testing.T) *kms.Client {
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	client, err := kms.NewClient(&openapi.Config{
-		AccessKeyId:     tea.String("emulator"),
-		AccessKeySecret: tea.String("emulator-secret"),
-		Endpoint:        tea.String(strings.TrimPrefix(server.URL, "http://")),
-		Protocol:        tea.String("http"),
+		AccessKeyId:     new("emulator"),
+		AccessKeySecret: new("emulator-secret"),
+		Endpoint:        new(strings.TrimPrefix(server.URL, "http://")),
+		Protocol:        new("http"),
 	})
 	if err != nil {
 		t.Fatal(err)
