@@ -4,11 +4,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
 	minKeyInterval = 7 * day
-	maxDescription = 8192 // bytes, of a key
+	maxDescription = 8192 // characters, of a key
 )
 
 // symmetric are the specifications of keys that can protect secrets.
@@ -132,7 +133,7 @@ func createKey(c call) (any, error) {
 			*option.into = value
 		}
 	}
-	if len(k.description) > maxDescription {
+	if utf8.RuneCountInString(k.description) > maxDescription {
 		return nil, invalid("Description")
 	}
 	var err error

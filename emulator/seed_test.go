@@ -138,7 +138,7 @@ func TestSeedFileFaults(t *testing.T) {
 		{"keys: {a b: {}}", "1: a key id must be 1 to 64 of A-Z a-z 0-9 _ / + = . @ -"},
 		{"keys: {k: " + c + "}", "1: a key must be a map"},
 		{"keys: {k: {" + c + ": x}}", `1: key "k": unknown key, the only one is description`},
-		{"keys: {k: {description: [" + c + "]}}", `1: key "k": description must be text of up to 8192 bytes`},
+		{"keys: {k: {description: [" + c + "]}}", `1: key "k": description must be text of up to 8192 characters`},
 		{"secrets: {}\nsecrets: {}", "2: a key of the file occurs twice, first on line 1"},
 		{"secrets: {}\n---\na: b", "2: only one YAML document is read"},
 		{"secrets:\n  a: " + c + ": " + c, "2: not valid YAML"},

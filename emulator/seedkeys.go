@@ -1,6 +1,10 @@
 package emulator
 
-import "go.yaml.in/yaml/v3"
+import (
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // seedKey is one entry of the section keys.
 type seedKey struct {
@@ -22,8 +26,8 @@ func (p *seedParser) key(key, value *yaml.Node) (seedKey, error) {
 		if key.Value != "description" {
 			return p.fault(key.Line, "key %q: unknown key, the only one is description", k.id)
 		}
-		if value.Kind != yaml.ScalarNode || null(value) || len(value.Value) > maxDescription {
-			return p.fault(value.Line, "key %q: description must be text of up to %d bytes", k.id, maxDescription)
+		if value.Kind != yaml.ScalarNode || null(value) || utf8.RuneCountInString(value.Value) > maxDescription {
+			return p.fault(value.Line, "key %q: description must be text of up to %d characters", k.id, maxDescription)
 		}
 		k.description = value.Value
 		return nil
