@@ -1,6 +1,9 @@
 package emulator
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // rotationReply is what answers tell of managed secrets, and of generic ones nothing.
 type rotationReply struct {
@@ -70,7 +73,7 @@ func updateSecret(c call) (any, error) {
 	if text, ok := c.params["Description"]; ok {
 		description = &text
 	}
-	if text := c.params["ExtendedConfig.CustomData"]; text != "" {
+	if text := c.customData(); text != "" {
 		custom = &text
 	}
 	if description == nil && custom == nil {
@@ -81,4 +84,19 @@ func updateSecret(c call) (any, error) {
 		return nil, err
 	}
 	return nameReply{SecretName: name, RequestID: c.requestID}, nil
+}
+
+// customData is the parameter of that name, JSON, or what one of the official SDKs makes of it: a parameter for each pair.
+func (c call) customData() string {
+	const name = "ExtendedConfig.CustomData"
+	pairs := map[string]string{}
+	for key, value := range c.params {
+		if pair, ok := strings.CutPrefix(key, name+"."); ok {
+			pairs[pair] = value
+		}
+	}
+	if c.params[name] == "" && len(pairs) > 0 {
+		return compactJSON(pairs)
+	}
+	return c.params[name]
 }

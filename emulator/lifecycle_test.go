@@ -96,26 +96,39 @@ func lifeSteps(t *testing.T) []lifeStep {
 	return steps
 }
 
-// The requests of the SDK by action, each with its answer.
-var sdkCalls = map[string]func() (requests.AcsRequest, responses.AcsResponse){
-	"CreateSecret": func() (requests.AcsRequest, responses.AcsResponse) {
+// sdkRequest is a request of the SDK for an action, with the answer it goes with.
+func sdkRequest(action string) (requests.AcsRequest, responses.AcsResponse) {
+	switch action {
+	case "CreateSecret":
 		return kms.CreateCreateSecretRequest(), kms.CreateCreateSecretResponse()
-	},
-	"ListSecrets": func() (requests.AcsRequest, responses.AcsResponse) {
-		return kms.CreateListSecretsRequest(), kms.CreateListSecretsResponse()
-	},
-	"GetSecretValue": func() (requests.AcsRequest, responses.AcsResponse) {
+	case "PutSecretValue":
+		return kms.CreatePutSecretValueRequest(), kms.CreatePutSecretValueResponse()
+	case "GetSecretValue":
 		return kms.CreateGetSecretValueRequest(), kms.CreateGetSecretValueResponse()
-	},
-	"DescribeSecret": func() (requests.AcsRequest, responses.AcsResponse) {
+	case "DescribeSecret":
 		return kms.CreateDescribeSecretRequest(), kms.CreateDescribeSecretResponse()
-	},
-	"DeleteSecret": func() (requests.AcsRequest, responses.AcsResponse) {
+	case "ListSecrets":
+		return kms.CreateListSecretsRequest(), kms.CreateListSecretsResponse()
+	case "ListSecretVersionIds":
+		return kms.CreateListSecretVersionIdsRequest(), kms.CreateListSecretVersionIdsResponse()
+	case "UpdateSecret":
+		return kms.CreateUpdateSecretRequest(), kms.CreateUpdateSecretResponse()
+	case "UpdateSecretVersionStage":
+		return kms.CreateUpdateSecretVersionStageRequest(), kms.CreateUpdateSecretVersionStageResponse()
+	case "UpdateSecretRotationPolicy":
+		return kms.CreateUpdateSecretRotationPolicyRequest(), kms.CreateUpdateSecretRotationPolicyResponse()
+	case "RotateSecret":
+		return kms.CreateRotateSecretRequest(), kms.CreateRotateSecretResponse()
+	case "DeleteSecret":
 		return kms.CreateDeleteSecretRequest(), kms.CreateDeleteSecretResponse()
-	},
-	"RestoreSecret": func() (requests.AcsRequest, responses.AcsResponse) {
+	case "RestoreSecret":
 		return kms.CreateRestoreSecretRequest(), kms.CreateRestoreSecretResponse()
-	},
+	case "GetRandomPassword":
+		return kms.CreateGetRandomPasswordRequest(), kms.CreateGetRandomPasswordResponse()
+	case "DescribeKey":
+		return kms.CreateDescribeKeyRequest(), kms.CreateDescribeKeyResponse()
+	}
+	return nil, nil
 }
 
 func TestLifeCycle(t *testing.T) {
@@ -133,9 +146,9 @@ func TestLifeCycle(t *testing.T) {
 	}
 	for i, step := range lifeSteps(t) {
 		at := fmt.Sprintf("step %d, %s", i+1, step.Action)
-		request, response := sdkCalls[step.Action]()
+		request, response := sdkRequest(step.Action)
 		for name, value := range step.Params {
-			reflect.ValueOf(request).Elem().FieldByName(name).SetString(value)
+			reflect.ValueOf(request).Elem().FieldByName(strings.ReplaceAll(name, ".", "")).SetString(value)
 		}
 		request.SetDomain(strings.TrimPrefix(server.URL, "http://"))
 		err := client.DoAction(request, response)

@@ -113,10 +113,14 @@ func call(client *kms.Client, s step) (map[string]any, error) {
 	method := reflect.ValueOf(client).MethodByName(s.Action)
 	request := reflect.New(method.Type().In(0).Elem())
 	for name, value := range s.Params {
-		field := request.Elem().FieldByName(name)
+		outer, inner, nested := strings.Cut(name, ".")
+		field := request.Elem().FieldByName(outer)
 		text := []byte(value) // a truth value or a map has a type of its own in this SDK
 		if _, ok := field.Interface().(*string); ok {
 			text, _ = json.Marshal(value)
+		}
+		if nested {
+			text, _ = json.Marshal(map[string]json.RawMessage{inner: text})
 		}
 		if err := json.Unmarshal(text, field.Addr().Interface()); err != nil {
 			return nil, err
