@@ -94,12 +94,7 @@ func (x extended) with(custom string) (extended, error) {
 }
 
 // String is the configuration as answers have it: compact, keys sorted.
-func (x extended) String() string {
-	if x == nil {
-		return ""
-	}
-	return compactJSON(x)
-}
+func (x extended) String() string { return compactJSON(x) }
 
 // compactJSON is v without what Go escapes for the sake of HTML: passwords hold '&' and '<'.
 func compactJSON(v any) string {

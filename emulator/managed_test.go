@@ -143,6 +143,12 @@ func TestManagedAnswers(t *testing.T) {
 	if got, want := reply.ExtendedConfig, `{"CustomData":{"k":"v"},"DBInstanceId":"rm-1","SecretSubType":"SingleUser"}`; got != want {
 		t.Errorf("ExtendedConfig = %s, want %s", got, want)
 	}
+	// The other spelling of the same parameter.
+	b.must("UpdateSecret", "SecretName", "s", "ExtendedConfig.CustomData.a", "1", "ExtendedConfig.CustomData.b", "2")
+	decode(t, b.must("GetSecretValue", "SecretName", "s", "FetchExtendedConfig", "true"), &reply)
+	if got, want := reply.ExtendedConfig, `{"CustomData":{"a":"1","b":"2"},"DBInstanceId":"rm-1","SecretSubType":"SingleUser"}`; got != want {
+		t.Errorf("ExtendedConfig = %s, want %s", got, want)
+	}
 }
 
 func TestManagedRefusals(t *testing.T) {

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,25 @@ func TestSeedEntries(t *testing.T) {
 	for _, text := range []string{"secrets: {}", "secrets:\n  # none\n  {}"} {
 		if _, err := b.LoadSeed(seedDir(t, map[string]string{"seed.yaml": text})); err != nil {
 			t.Errorf("%q: %v, want no error", text, err)
+		}
+	}
+}
+
+func TestSeedKeys(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	path := seedDir(t, map[string]string{"seed.yaml": "keys:\n  Example-CMK-Id: {}\n  a:\n  b: &x {description: text}\n  c: *x\n"})
+	seed, err := b.LoadSeed(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save(t, path, "keys: {d: {}, b: {}}")
+	seed.refresh(slog.New(slog.DiscardHandler))
+	for id, want := range map[string]string{"Example-CMK-Id": "", "a": "", "b": "text", "c": "text", "d": ""} {
+		var reply keyReply
+		decode(t, b.must("DescribeKey", "KeyId", id), &reply)
+		if got := reply.KeyMetadata.Description; got != want {
+			t.Errorf("key %s: description %q, want %q", id, got, want)
 		}
 	}
 }
