@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-const maxPolicy = 32768 // bytes
+const maxPolicyText = 32768 // bytes
 
 type createReply struct {
 	Arn            string `json:"Arn"`
@@ -61,7 +61,7 @@ func (c call) draft() (draft, error) {
 	if d.instance != "" && !validID(d.instance) {
 		return d, invalid("DKMSInstanceId")
 	}
-	if d.policy != "" && (d.instance == "" || len(d.policy) > maxPolicy || !isObject(d.policy)) {
+	if d.policy != "" && (d.instance == "" || len(d.policy) > maxPolicyText || !isObject(d.policy)) {
 		return d, invalid("Policy")
 	}
 	var err error

@@ -14,16 +14,16 @@ import (
 
 // The values of managed secrets, with their keys in the order of the samples.
 type (
-	account struct {
+	accountValue struct {
 		AccountName     string `json:"AccountName"`
 		AccountPassword string `json:"AccountPassword"`
 	}
-	accessKey struct {
+	accessKeyValue struct {
 		AccessKeyID       string `json:"AccessKeyId"`
 		AccessKeySecret   string `json:"AccessKeySecret"`
 		GenerateTimestamp string `json:"GenerateTimestamp"`
 	}
-	login struct {
+	loginValue struct {
 		UserName   string `json:"UserName"`
 		Password   string `json:"Password,omitempty"`
 		PublicKey  string `json:"PublicKey,omitempty"`
@@ -63,7 +63,7 @@ func beginAccounts(most int) func(*managed, string, time.Time) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		first := account{all[0]["AccountName"], all[0]["AccountPassword"]}
+		first := accountValue{all[0]["AccountName"], all[0]["AccountPassword"]}
 		m.accounts = [2]string{first.AccountName, first.AccountName + cloneSuffix}
 		if len(all) == 2 {
 			m.accounts[1] = all[1]["AccountName"]
@@ -75,18 +75,18 @@ func beginAccounts(most int) func(*managed, string, time.Time) (string, bool) {
 // beginAuto makes the accounts that the configuration names.
 func beginAuto(m *managed, sent string, _ time.Time) (string, bool) {
 	m.accounts = [2]string{m.extended.text("AccountName"), m.extended.text("CloneAccountName")}
-	return compactJSON(account{m.accounts[0], newPassword()}), sent == auto
+	return compactJSON(accountValue{m.accounts[0], newPassword()}), sent == auto
 }
 
 func nextPassword(_ *managed, old string, _ time.Time) string {
-	var a account
+	var a accountValue
 	_ = json.Unmarshal([]byte(old), &a) // it is ours
-	return compactJSON(account{a.AccountName, newPassword()})
+	return compactJSON(accountValue{a.AccountName, newPassword()})
 }
 
 func nextAccount(m *managed, _ string, _ time.Time) string {
 	m.accounts[0], m.accounts[1] = m.accounts[1], m.accounts[0]
-	return compactJSON(account{m.accounts[0], newPassword()})
+	return compactJSON(accountValue{m.accounts[0], newPassword()})
 }
 
 // beginAccessKey takes the keys of a user, of whom RAM allows two. The first is current; the other goes unused.
@@ -95,11 +95,11 @@ func beginAccessKey(_ *managed, sent string, now time.Time) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return compactJSON(accessKey{all[0]["AccessKeyId"], all[0]["AccessKeySecret"], stamp(now)}), true
+	return compactJSON(accessKeyValue{all[0]["AccessKeyId"], all[0]["AccessKeySecret"], stamp(now)}), true
 }
 
 func nextAccessKey(_ *managed, _ string, now time.Time) string {
-	return compactJSON(accessKey{"LTAI5t" + randomText(18, letters+digits), randomText(30, letters+digits), stamp(now)})
+	return compactJSON(accessKeyValue{"LTAI5t" + randomText(18, letters+digits), randomText(30, letters+digits), stamp(now)})
 }
 
 // beginLogin takes the account of a server as it is.
@@ -107,19 +107,19 @@ func beginLogin(keys ...string) func(*managed, string, time.Time) (string, bool)
 	return func(_ *managed, sent string, _ time.Time) (string, bool) {
 		var m map[string]string
 		ok := json.Unmarshal([]byte(sent), &m) == nil && complete(m, keys...)
-		return compactJSON(login{m["UserName"], m["Password"], m["PublicKey"], m["PrivateKey"]}), ok
+		return compactJSON(loginValue{m["UserName"], m["Password"], m["PublicKey"], m["PrivateKey"]}), ok
 	}
 }
 
 func nextLoginPassword(_ *managed, old string, _ time.Time) string {
-	var l login
+	var l loginValue
 	_ = json.Unmarshal([]byte(old), &l) // it is ours
-	return compactJSON(login{UserName: l.UserName, Password: newPassword()})
+	return compactJSON(loginValue{UserName: l.UserName, Password: newPassword()})
 }
 
 // nextKeyPair makes a key on P-256: OpenSSH reads its SEC 1 form, and unlike RSA it takes no time to make.
 func nextKeyPair(_ *managed, old string, _ time.Time) string {
-	var l login
+	var l loginValue
 	_ = json.Unmarshal([]byte(old), &l) // it is ours
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	der, _ := x509.MarshalECPrivateKey(key) // neither fails for a curve of the library
@@ -129,7 +129,7 @@ func nextKeyPair(_ *managed, old string, _ time.Time) string {
 		wire = binary.BigEndian.AppendUint32(wire, uint32(len(field)))
 		wire = append(wire, field...)
 	}
-	return compactJSON(login{
+	return compactJSON(loginValue{
 		UserName:   l.UserName,
 		PublicKey:  "ecdsa-sha2-nistp256 " + base64.StdEncoding.EncodeToString(wire),
 		PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),

@@ -245,7 +245,7 @@ func TestManagedCreateRefusals(t *testing.T) {
 
 func TestGeneratedKeyPair(t *testing.T) {
 	t.Parallel()
-	var got login
+	var got loginValue
 	if err := json.Unmarshal([]byte(nextKeyPair(nil, `{"UserName":"u"}`, time.Time{})), &got); err != nil {
 		t.Fatal(err)
 	}
