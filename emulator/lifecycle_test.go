@@ -62,7 +62,7 @@ func differs(at string, want, got any) string {
 		}
 		return ""
 	case string:
-		if matches(want, fmt.Sprint(got)) {
+		if lifeMatches(want, fmt.Sprint(got)) {
 			return ""
 		}
 	}
@@ -72,8 +72,8 @@ func differs(at string, want, got any) string {
 	return fmt.Sprintf("%s = %v, want %v", at, got, want)
 }
 
-// matches knows the patterns and, of "~in N days", that the time is not far from it.
-func matches(want, got string) bool {
+// lifeMatches knows the patterns and, of "~in N days", that the time is not far from it.
+func lifeMatches(want, got string) bool {
 	if pattern := lifePatterns[want]; pattern != nil {
 		return pattern.MatchString(got)
 	}
@@ -170,7 +170,7 @@ func TestLifeCycle(t *testing.T) {
 		// The SDK's own fields: all that the table names, the others being empty.
 		for name, want := range step.Answer {
 			field, err := json.Marshal(reflect.ValueOf(response).Elem().FieldByName(name).Interface())
-			if text, ok := want.(string); ok && (err != nil || !matches(text, unquote(field))) {
+			if text, ok := want.(string); ok && (err != nil || !lifeMatches(text, unquote(field))) {
 				t.Errorf("%s: field %s = %s, want %s", at, name, field, text)
 			}
 		}
