@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 // benchmarked is an emulator with n secrets, and a func that makes a signed GET to an address.
@@ -18,6 +19,7 @@ func benchmarked(b *testing.B, n int) (*Emulator, func(address, action string, p
 		}
 	}
 	calls := &bench{Emulator: e}
+	calls.clock.Store(time.Now().UnixNano())
 	return e, func(address, action string, pairs ...string) *http.Request {
 		p := calls.signedFor(http.MethodGet, action, given(pairs...))
 		r, err := http.NewRequest(http.MethodGet, address+"/?"+form(p), http.NoBody)

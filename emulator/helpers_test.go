@@ -56,7 +56,7 @@ func (b *bench) signedFor(method, action string, p params) params {
 	all := params{
 		"Action": action, "Version": apiVersion, "Format": "JSON", "AccessKeyId": "emulator",
 		"SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
-		"SignatureNonce": fmt.Sprint("nonce-", b.calls.Add(1)), "Timestamp": b.store.now().UTC().Format(timeLayout),
+		"SignatureNonce": fmt.Sprint("nonce-", b.calls.Add(1)), "Timestamp": b.now().UTC().Format(timeLayout),
 	}
 	maps.Copy(all, p)
 	all["Signature"] = signV1("emulator-secret", stringToSignV1(method, all, nil))

@@ -106,8 +106,9 @@ func TestUpdateSecret(t *testing.T) {
 func TestGenericIgnoresRotation(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	const policy = `{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["acs:ram::1000000000000001:user/u"]},"Action":["kms:GetSecretValue"],"Resource":["*"]}]}`
 	body := b.must("CreateSecret", "SecretName", "s", "VersionId", "v1", "SecretData", canary,
-		"EnableAutomaticRotation", "true", "RotationInterval", "7d", "ExtendedConfig", "{}", "DKMSInstanceId", "kst", "Policy", `{"Version":"1"}`)
+		"EnableAutomaticRotation", "true", "RotationInterval", "7d", "ExtendedConfig", "{}", "DKMSInstanceId", "kst", "Policy", policy)
 	want := `{"Arn":"acs:kms:cn-hangzhou:1000000000000001:secret/s","SecretName":"s","VersionId":"v1","SecretType":"Generic","DKMSInstanceId":"kst","RequestId":"ID"}`
 	if got := anonymous(body); got != want {
 		t.Errorf("CreateSecret\n got %s\nwant %s", got, want)
