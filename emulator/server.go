@@ -9,8 +9,6 @@ import (
 	"strconv"
 )
 
-const apiVersion = "2016-01-20"
-
 // ServeHTTP answers one call of the API: GET or POST of "/", parameters in the query or in a form body of up to 1 MiB.
 // Every answer is one JSON document in one write.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -23,24 +21,22 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, status, reply)
 }
 
-// answer goes the way of a request through the gateway: which API is it, who calls, are the parameters there. The API
-// comes before the caller because it decides how the caller has to identify itself.
+// answer goes the way of a request through the gateway: which API is it, who calls, are the parameters there, may he. The
+// API comes before the caller because it decides how the caller has to identify itself.
 func (e *Emulator) answer(w http.ResponseWriter, r *http.Request, id string) (any, error) {
 	req, err := readRequest(w, r)
 	if err != nil {
 		return nil, err
 	}
-	act, err := req.action()
+	op, err := req.operation()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.authenticate(req, act); err != nil {
+	caller, err := e.authenticate(req, op)
+	if err != nil {
 		return nil, err
 	}
-	if err := act.check(req.params); err != nil {
-		return nil, err
-	}
-	return act.run(call{store: e.store, requestID: id, params: req.params})
+	return e.perform(op, caller, e.accounts.subject(op.name, caller, req.params), req, id)
 }
 
 // write sends the whole answer at once, so that no client sees half of it. The JSON is not HTML-escaped: values hold

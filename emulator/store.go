@@ -16,15 +16,8 @@ type store struct {
 	now func() time.Time
 	arn string // of a secret, without its name
 
-	mu      sync.Mutex // the only one of the project: several clients write here, through a protocol that has no owner
+	mu      sync.Mutex // several clients write here, through a protocol that has no owner
 	secrets map[string]*secret
-	nonces  nonces
-}
-
-func (st *store) useNonce(nonce string, until time.Time) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.nonces.use(nonce, until, st.now())
 }
 
 // find resolves a name or ARN. A secret whose delete window has passed is gone. An ARN of another account or

@@ -29,6 +29,7 @@ type facts struct {
 // secret is the state of a generic secret. Its versions are in the order of their making.
 type secret struct {
 	facts
+	policy   ownPolicy
 	versions []*version
 }
 
