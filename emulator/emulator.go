@@ -11,6 +11,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Config says whose Secrets Manager is emulated. The zero value of each field means its default.
@@ -40,6 +42,9 @@ type Emulator struct {
 	directory *directory
 	sealer    sealer
 	nonces    nonces
+	faults    faults
+	quota     *quota // nil is no limits
+	journal   journal
 }
 
 // New returns an emulator without secrets.
@@ -55,6 +60,9 @@ func New(cfg Config) *Emulator {
 	}
 	if e.clock.real == nil {
 		e.clock.real = time.Now
+	}
+	if cfg.RealQuotas {
+		e.quota = &quota{buckets: map[bucket]*rate.Limiter{}}
 	}
 	id := cmp.Or(cfg.AccessKeyID, "emulator")
 	root := identity{kind: kindRoot, account: e.account, keyID: id, open: true}
