@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
@@ -43,7 +42,7 @@ func (j *journal) add(r Request) {
 func (j *journal) list() []Request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Concat([]Request{}, j.ring[j.next:], j.ring[:j.next])
+	return append(append([]Request{}, j.ring[j.next:]...), j.ring[:j.next]...) // not null when empty
 }
 
 func (j *journal) clear() {
