@@ -204,7 +204,7 @@ func TestSlowFaults(t *testing.T) {
 		r := b.request(b.signed("ListSecrets", nil)).WithContext(ctx)
 		func() {
 			defer func() {
-				if got := recover(); got != http.ErrAbortHandler {
+				if got, _ := recover().(error); !errors.Is(got, http.ErrAbortHandler) {
 					t.Errorf("a hang ended with %v, want the connection aborted", got)
 				}
 			}()

@@ -77,8 +77,15 @@ func FuzzRequest(f *testing.F) {
 // FuzzSignatureV1 changes one parameter of a good request: only the untouched one passes.
 func FuzzSignatureV1(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"SecretName", "s"}, {"SecretName", "s "}, {"SignatureMethod", "hmac-sha1"}, {"Timestamp", "2026-01-02T03:04:05Z"},
-		{"Signature", ""}, {"SecurityToken", "x"}, {"new", ""}, {"SecretName&x", "%00"}, {"", "\xff"},
+		{"SecretName", "s"},
+		{"SecretName", "s "},
+		{"SignatureMethod", "hmac-sha1"},
+		{"Timestamp", "2026-01-02T03:04:05Z"},
+		{"Signature", ""},
+		{"SecurityToken", "x"},
+		{"new", ""},
+		{"SecretName&x", "%00"},
+		{"", "\xff"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -97,9 +104,13 @@ func FuzzSignatureV1(f *testing.F) {
 // FuzzSignatureV3 changes headers and query of a good request.
 func FuzzSignatureV3(f *testing.F) {
 	for _, seed := range [][3]string{
-		{"X-Acs-Date", "x", "SecretName=s"}, {"Authorization", algorithmV3 + " Credential=a,SignedHeaders=b,Signature=c", "SecretName=s"},
-		{"X-Acs-Content-Sha256", "", "SecretName=s"}, {"Content-Type", "text/plain", "SecretName=s"},
-		{"X-Unsigned", "x", "SecretName=s"}, {"X-Acs-Security-Token", "x", "SecretName=s"}, {"X-Acs-Version", "2015-04-01", "a=b"},
+		{"X-Acs-Date", "x", "SecretName=s"},
+		{"Authorization", algorithmV3 + " Credential=a,SignedHeaders=b,Signature=c", "SecretName=s"},
+		{"X-Acs-Content-Sha256", "", "SecretName=s"},
+		{"Content-Type", "text/plain", "SecretName=s"},
+		{"X-Unsigned", "x", "SecretName=s"},
+		{"X-Acs-Security-Token", "x", "SecretName=s"},
+		{"X-Acs-Version", "2015-04-01", "a=b"},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
