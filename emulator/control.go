@@ -13,6 +13,9 @@ import (
 
 const controlPath = "/_emulator/"
 
+// metadataHost is where programs look for the metadata of their instance; a local redirection keeps it as the Host.
+const metadataHost = "100.100.100.200"
+
 // guard keeps browsers out of what asks for no signature: a page of another origin, and on loopback a page whose name was
 // made to mean this address. It reports whether the request may go on.
 func guard(w http.ResponseWriter, r *http.Request) bool {
@@ -42,7 +45,7 @@ func localHost(host string) bool {
 		host = name
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+	return err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost") || host == metadataHost
 }
 
 // serveControl is the emulator's own interface. It takes no signature: who reaches the port may use it.

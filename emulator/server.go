@@ -3,6 +3,7 @@ package emulator
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,9 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.serveCredentials(w, r)
 		}
 	case strings.HasPrefix(r.URL.Path, metadataPath) && e.ecsRole != "":
-		e.serveMetadata(w, r)
+		if guard(w, r) {
+			e.serveMetadata(w, r)
+		}
 	default:
 		e.serveAPI(w, r)
 	}
@@ -33,7 +36,12 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	id, x := newRequestID(), Request{Time: e.clock.now().UTC()}
 	defer func() { e.journal.add(x) }() // also when a fault ends the call without an answer
-	reply, raw, err := e.answer(w, r, id, &x)
+	var reply any
+	var raw *rawAnswer
+	req, err := readRequest(w, r)
+	if err == nil {
+		reply, raw, err = e.answer(r.Context(), req, id, &x)
+	}
 	if raw != nil {
 		x.Status = raw.status
 		raw.write(w)
@@ -56,11 +64,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 
 // answer goes the way of a request through the gateway: which API is it, who calls, has he calls left, are the parameters
 // there, may he. The API comes before the caller because it decides how the caller has to identify itself.
-func (e *Emulator) answer(w http.ResponseWriter, r *http.Request, id string, x *Request) (any, *rawAnswer, error) {
-	req, err := readRequest(w, r)
-	if err != nil {
-		return nil, nil, err
-	}
+func (e *Emulator) answer(ctx context.Context, req *request, id string, x *Request) (any, *rawAnswer, error) {
 	op, err := req.operation()
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +81,7 @@ func (e *Emulator) answer(w http.ResponseWriter, r *http.Request, id string, x *
 	}
 	if f, ok := e.faults.strike(op.name, about.secret); ok {
 		x.Fault = f.Kind
-		f.before(r.Context())
+		f.before(ctx)
 		if raw, ok := rawAnswers[f.Kind]; ok {
 			return nil, &raw, nil
 		}
