@@ -99,6 +99,16 @@ var actions = map[string]action{
 		required: []string{"KeyId"},
 		run:      describeKey,
 	},
+	"SetSecretPolicy": {
+		required: []string{"SecretName", "Policy"},
+		optional: []string{"PolicyName"},
+		run:      setSecretPolicy,
+	},
+	"GetSecretPolicy": {
+		required: []string{"SecretName"},
+		optional: []string{"PolicyName"},
+		run:      getSecretPolicy,
+	},
 }
 
 // check is the gateway's look at the parameters.

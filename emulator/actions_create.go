@@ -8,8 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-const maxPolicyText = 32768 // bytes
-
 type createReply struct {
 	Arn            string `json:"Arn"`
 	SecretName     string `json:"SecretName"`
@@ -53,7 +51,7 @@ func (c call) draft() (draft, error) {
 	d := draft{version: c.version()}
 	d.facts = facts{
 		name: p["SecretName"], kind: cmp.Or(p["SecretType"], kindGeneric), description: p["Description"],
-		key: p["EncryptionKeyId"], instance: p["DKMSInstanceId"], policy: p["Policy"],
+		key: p["EncryptionKeyId"], instance: p["DKMSInstanceId"],
 	}
 	if !isKind(d.kind) {
 		return d, invalid("SecretType")
@@ -61,10 +59,15 @@ func (c call) draft() (draft, error) {
 	if d.instance != "" && !validID(d.instance) {
 		return d, invalid("DKMSInstanceId")
 	}
-	if d.policy != "" && (d.instance == "" || len(d.policy) > maxPolicyText || !isObject(d.policy)) {
-		return d, invalid("Policy")
-	}
 	var err error
+	if text := p["Policy"]; text != "" {
+		if d.instance == "" {
+			return d, invalid("Policy")
+		}
+		if d.policy, err = parseOwnPolicy(text); err != nil {
+			return d, err
+		}
+	}
 	if d.tags, err = parseTags(p["Tags"]); err != nil {
 		return d, err
 	}

@@ -117,7 +117,7 @@ func TestReadRefusals(t *testing.T) {
 		{"GetSecretValue", []string{"SecretName", "s", "VersionStage", "ACSPrevious"}, refusedNotFound},
 		{"GetSecretValue", []string{"SecretName", "s", "VersionId", "v0"}, refusedNotFound},
 		{"GetSecretValue", []string{"SecretName", "s", "VersionId", "v1", "VersionStage", "x"}, refusedInvalid("VersionStage")},
-		{"GetSecretValue", []string{"SecretName", "s", "DryRun", "true"}, refusedInvalid("DryRun")},
+		{"GetSecretValue", []string{"SecretName", "s", "DryRun", "true"}, "400 DryRunOperationError: The request would have succeeded, but DryRun is set."},
 		{"GetSecretValue", []string{"SecretName", "s", "FetchExtendedConfig", "1"}, refusedInvalid("FetchExtendedConfig")},
 	})
 }
@@ -228,7 +228,7 @@ func TestIncompleteV3(t *testing.T) {
 	r := b.signedV3Request("ListSecrets", nil, nil)
 	r.Header.Set("X-Acs-Security-Token", "x")
 	w := b.send(r, "ListSecrets")
-	if got, want := code(t, w.Code, w.Body.String()), "400 InvalidSecurityToken.Malformed"; got != want {
-		t.Errorf("with a token: answer = %s, want %s", got, want)
+	if got, want := code(t, w.Code, w.Body.String()), "400 IncompleteSignature"; got != want {
+		t.Errorf("with a token that is not signed: answer = %s, want %s", got, want)
 	}
 }

@@ -14,10 +14,9 @@ type store struct {
 	account     string
 	arn, keyARN string // of a secret and a key, without their names
 
-	mu      sync.Mutex // the only one of the project: several clients write here, through a protocol that has no owner
+	mu      sync.Mutex // several clients write here, through a protocol that has no owner
 	secrets map[string]*secret
 	keys    map[string]*key
-	nonces  nonces
 }
 
 func newStore(now func() time.Time, region, account string) *store {
@@ -26,12 +25,6 @@ func newStore(now func() time.Time, region, account string) *store {
 		now: now, account: account, arn: arn + "secret/", keyARN: arn + "key/",
 		secrets: map[string]*secret{}, keys: map[string]*key{},
 	}
-}
-
-func (st *store) useNonce(nonce string, until time.Time) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.nonces.use(nonce, until, st.now())
 }
 
 // find resolves a name or ARN. A secret whose delete window has passed is gone. An ARN of another account or

@@ -6,6 +6,7 @@ import "time"
 type draft struct {
 	facts
 	interval time.Duration // of automatic rotation; zero for none
+	policy   ownPolicy
 	version  version
 }
 
@@ -51,7 +52,7 @@ func (st *store) add(d draft) (facts, error) {
 		d.version.data = value
 	}
 	d.version.created, d.version.stages = now, []string{stageCurrent}
-	s := &secret{facts: d.facts, versions: []*version{&d.version}}
+	s := &secret{facts: d.facts, policy: d.policy, versions: []*version{&d.version}}
 	s.created, s.updated = now, now
 	s.automate(d.interval, now)
 	st.secrets[s.name] = s

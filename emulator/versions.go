@@ -26,7 +26,6 @@ type facts struct {
 	created, updated  time.Time
 	deleteAt          time.Time // the end of the delete window; zero outside of it
 	key, instance     string    // EncryptionKeyId and DKMSInstanceId, or nothing
-	policy            string
 	tags              []tag
 	managed           managed
 }
@@ -34,6 +33,7 @@ type facts struct {
 // secret is the state of a secret. Its versions are in the order of their making.
 type secret struct {
 	facts
+	policy   ownPolicy
 	versions []*version
 }
 
