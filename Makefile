@@ -3,7 +3,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_HERE := $(shell command -v gcc || command -v cc)
 
-.PHONY: build demo test vet lint skips bench deps image clean
+FUZZTIME := 60s
+
+.PHONY: build demo test vet lint skips fuzz bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -14,9 +16,11 @@ demo: build ## a rotation from start to end, on the embedded emulator
 
 test: vet lint skips ## all that a change must pass; the race detector needs a C compiler
 	CGO_ENABLED=$(if $(CC_HERE),1,0) go test $(if $(CC_HERE),-race) ./...
+	cd test/openapi && go test ./...
 
 vet:
 	go vet ./...
+	cd test/openapi && go vet ./...
 	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
 lint:
@@ -25,7 +29,16 @@ lint:
 skips: ## one loud line for each thing that is not here, and that some test wants
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
+
+fuzz: ## every fuzz target for FUZZTIME; make test runs their seeds only
+	@for package in ./secret ./config ./emulator; do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
 
 bench: ## start-up, size and memory beside a floor program; cost of one fetch
 	go test -run '^$$' -bench . -benchmem ./kms

@@ -18,13 +18,15 @@ type call struct {
 	params    params
 }
 
-// actions are the APIs by name, parameters as in appendix A.
+// actions are the APIs by name.
 var actions = map[string]action{
 	"CreateSecret": {
 		required: []string{"SecretName", "SecretData", "VersionId"},
-		optional: []string{"SecretDataType", "Description", "SecretType", "EnableAutomaticRotation"},
-		unbuilt:  []string{"DKMSInstanceId", "EncryptionKeyId", "ExtendedConfig", "Policy", "RotationInterval", "Tags"},
-		run:      createSecret,
+		optional: []string{
+			"DKMSInstanceId", "Description", "EnableAutomaticRotation", "EncryptionKeyId", "ExtendedConfig", "Policy",
+			"RotationInterval", "SecretDataType", "SecretType", "Tags",
+		},
+		run: createSecret,
 	},
 	"PutSecretValue": {
 		required: []string{"SecretName", "SecretData", "VersionId"},
@@ -42,8 +44,7 @@ var actions = map[string]action{
 		run:      describeSecret,
 	},
 	"ListSecrets": {
-		optional: []string{"FetchTags", "PageNumber", "PageSize"},
-		unbuilt:  []string{"Filters"},
+		optional: []string{"FetchTags", "Filters", "PageNumber", "PageSize"},
 		run:      listSecrets,
 	},
 	"ListSecretVersionIds": {
@@ -56,6 +57,20 @@ var actions = map[string]action{
 		optional: []string{"MoveToVersion", "RemoveFromVersion"},
 		run:      updateSecretVersionStage,
 	},
+	"UpdateSecret": {
+		required: []string{"SecretName"},
+		optional: []string{"Description", "ExtendedConfig.CustomData"},
+		run:      updateSecret,
+	},
+	"UpdateSecretRotationPolicy": {
+		required: []string{"SecretName", "EnableAutomaticRotation"},
+		optional: []string{"RotationInterval"},
+		run:      updateSecretRotationPolicy,
+	},
+	"RotateSecret": {
+		required: []string{"SecretName", "VersionId"},
+		run:      rotateSecret,
+	},
 	"DeleteSecret": {
 		required: []string{"SecretName"},
 		optional: []string{"ForceDeleteWithoutRecovery", "RecoveryWindowInDays"},
@@ -64,6 +79,35 @@ var actions = map[string]action{
 	"RestoreSecret": {
 		required: []string{"SecretName"},
 		run:      restoreSecret,
+	},
+	"GetRandomPassword": {
+		optional: []string{
+			"ExcludeCharacters", "ExcludeLowercase", "ExcludeNumbers", "ExcludePunctuation", "ExcludeUppercase",
+			"PasswordLength", "RequireEachIncludedType",
+		},
+		run: getRandomPassword,
+	},
+	"CreateKey": {
+		optional: []string{
+			"DKMSInstanceId", "Description", "EnableAutomaticRotation", "KeySpec", "KeyUsage", "Origin",
+			"ProtectionLevel", "RotationInterval", "Tags",
+		},
+		unbuilt: []string{"KeyStorageMechanism", "Policy"},
+		run:     createKey,
+	},
+	"DescribeKey": {
+		required: []string{"KeyId"},
+		run:      describeKey,
+	},
+	"SetSecretPolicy": {
+		required: []string{"SecretName", "Policy"},
+		optional: []string{"PolicyName"},
+		run:      setSecretPolicy,
+	},
+	"GetSecretPolicy": {
+		required: []string{"SecretName"},
+		optional: []string{"PolicyName"},
+		run:      getSecretPolicy,
 	},
 }
 

@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // stamp is how the API writes times; plan is the finer form it has for planned deletions.
 func stamp(t time.Time) string { return t.UTC().Format(timeLayout) }
@@ -15,67 +12,23 @@ func plan(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-type createReply struct {
-	Arn        string `json:"Arn"`
-	SecretName string `json:"SecretName"`
-	VersionID  string `json:"VersionId"`
-	SecretType string `json:"SecretType"`
-	RequestID  string `json:"RequestId"`
-}
-
-// createSecret makes generic secrets only.
-func createSecret(c call) (any, error) {
-	if kind := c.params["SecretType"]; kind != "" && kind != "Generic" {
-		return nil, invalid("SecretType")
-	}
-	// For generic secrets the API says that rotation has no effect. A caller who asks for it expects it: refused.
-	if rotate, err := c.params.boolean("EnableAutomaticRotation"); err != nil || rotate {
-		return nil, invalid("EnableAutomaticRotation")
-	}
-	v := c.version()
-	s, err := c.store.create(c.params["SecretName"], c.params["Description"], v)
-	if err != nil {
-		return nil, err
-	}
-	return createReply{Arn: c.store.arn + s.name, SecretName: s.name, VersionID: v.id, SecretType: "Generic", RequestID: c.requestID}, nil
-}
-
-// version is the version that a request brings along.
-func (c call) version() version {
-	return version{
-		id:       c.params["VersionId"],
-		data:     c.params["SecretData"],
-		dataType: cmp.Or(c.params["SecretDataType"], typeText),
-	}
-}
-
-// tags is an empty list while tags can't be set, and no field at all unless asked for.
-type tags struct {
-	Tag []struct{} `json:"Tag"`
-}
-
-func fetchTags(p params) (*tags, error) {
-	fetch, err := p.boolean("FetchTags")
-	if err != nil || !fetch {
-		return nil, err
-	}
-	return &tags{Tag: []struct{}{}}, nil
-}
-
 type describeReply struct {
 	Arn               string `json:"Arn"`
 	SecretName        string `json:"SecretName"`
 	SecretType        string `json:"SecretType"`
+	EncryptionKeyID   string `json:"EncryptionKeyId,omitempty"`
 	Description       string `json:"Description"`
 	CreateTime        string `json:"CreateTime"`
 	UpdateTime        string `json:"UpdateTime"`
 	PlannedDeleteTime string `json:"PlannedDeleteTime,omitempty"`
-	Tags              *tags  `json:"Tags,omitempty"`
-	RequestID         string `json:"RequestId"`
+	DKMSInstanceID    string `json:"DKMSInstanceId,omitempty"`
+	rotationReply
+	Tags      *tags  `json:"Tags,omitempty"`
+	RequestID string `json:"RequestId"`
 }
 
 func describeSecret(c call) (any, error) {
-	fetched, err := fetchTags(c.params)
+	fetch, err := c.params.boolean("FetchTags")
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +37,10 @@ func describeSecret(c call) (any, error) {
 		return nil, err
 	}
 	return describeReply{
-		Arn: c.store.arn + s.name, SecretName: s.name, SecretType: "Generic", Description: s.description,
-		CreateTime: stamp(s.created), UpdateTime: stamp(s.updated), PlannedDeleteTime: plan(s.deleteAt),
-		Tags: fetched, RequestID: c.requestID,
+		Arn: c.store.arn + s.name, SecretName: s.name, SecretType: s.kind, EncryptionKeyID: s.key,
+		Description: s.description, CreateTime: stamp(s.created), UpdateTime: stamp(s.updated),
+		PlannedDeleteTime: plan(s.deleteAt), DKMSInstanceID: s.instance, rotationReply: s.rotationReply(true),
+		Tags: wrapTags(fetch, s.tags), RequestID: c.requestID,
 	}, nil
 }
 
@@ -112,7 +66,7 @@ type listReply struct {
 }
 
 func listSecrets(c call) (any, error) {
-	fetched, err := fetchTags(c.params)
+	fetch, err := c.params.boolean("FetchTags")
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +74,17 @@ func listSecrets(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := c.store.list()
-	reply := listReply{PageNumber: number, PageSize: size, TotalCount: len(all), RequestID: c.requestID}
+	filters, err := parseFilters(c.params["Filters"])
+	if err != nil {
+		return nil, err
+	}
+	shown, total := c.store.list(filters, number, size)
+	reply := listReply{PageNumber: number, PageSize: size, TotalCount: total, RequestID: c.requestID}
 	reply.SecretList.Secret = []listedSecret{} // an empty page is [] and not null
-	for _, s := range page(all, number, size) {
+	for _, s := range shown {
 		reply.SecretList.Secret = append(reply.SecretList.Secret, listedSecret{
-			SecretName: s.name, SecretType: "Generic", CreateTime: stamp(s.created), UpdateTime: stamp(s.updated),
-			PlannedDeleteTime: plan(s.deleteAt), Tags: fetched,
+			SecretName: s.name, SecretType: s.kind, CreateTime: stamp(s.created), UpdateTime: stamp(s.updated),
+			PlannedDeleteTime: plan(s.deleteAt), Tags: wrapTags(fetch, s.tags),
 		})
 	}
 	return reply, nil
@@ -139,7 +97,7 @@ type deleteReply struct {
 }
 
 // deleteSecret accepts both parameters at once, as Terraform sends them; force wins, but a window out of range is
-// refused even then (documents disagree). A forced deletion is planned for now.
+// refused even then (documents disagree). A forced deletion is planned for now, in the time of China as the sample is.
 func deleteSecret(c call) (any, error) {
 	force, err := c.params.boolean("ForceDeleteWithoutRecovery")
 	if err != nil {
@@ -156,7 +114,11 @@ func deleteSecret(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return deleteReply{SecretName: s.name, PlannedDeleteTime: plan(s.deleteAt), RequestID: c.requestID}, nil
+	planned := plan(s.deleteAt)
+	if force {
+		planned = s.deleteAt.In(time.FixedZone("", 8*60*60)).Format(time.RFC3339Nano)
+	}
+	return deleteReply{SecretName: s.name, PlannedDeleteTime: planned, RequestID: c.requestID}, nil
 }
 
 // nameReply is the answer of actions that have nothing to tell.

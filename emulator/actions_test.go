@@ -63,7 +63,7 @@ func TestAnswers(t *testing.T) {
 			`{"SecretList":{"Secret":[{"SecretName":"s","SecretType":"Generic","CreateTime":"2026-01-02T03:04:05Z","UpdateTime":"2026-01-02T04:04:05Z","PlannedDeleteTime":"2026-01-09T04:04:05.000000006Z"}]},"PageNumber":1,"PageSize":10,"TotalCount":1,"RequestId":"ID"}`,
 		},
 		{"RestoreSecret", []string{"SecretName", "s"}, `{"SecretName":"s","RequestId":"ID"}`},
-		{"DeleteSecret", []string{"SecretName", "s", "ForceDeleteWithoutRecovery", "true", "RecoveryWindowInDays", "30"}, `{"SecretName":"s","PlannedDeleteTime":"2026-01-02T04:04:05.000000006Z","RequestId":"ID"}`},
+		{"DeleteSecret", []string{"SecretName", "s", "ForceDeleteWithoutRecovery", "true", "RecoveryWindowInDays", "30"}, `{"SecretName":"s","PlannedDeleteTime":"2026-01-02T12:04:05.000000006+08:00","RequestId":"ID"}`},
 		{"ListSecrets", []string{"PageSize", "50"}, `{"SecretList":{"Secret":[]},"PageNumber":1,"PageSize":50,"TotalCount":0,"RequestId":"ID"}`},
 	} {
 		if step.action == "PutSecretValue" {

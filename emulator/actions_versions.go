@@ -59,13 +59,14 @@ type valueReply struct {
 	VersionID      string        `json:"VersionId"`
 	VersionStages  versionStages `json:"VersionStages"`
 	CreateTime     string        `json:"CreateTime"`
-	RequestID      string        `json:"RequestId"`
+	rotationReply
+	RequestID string `json:"RequestId"`
 }
 
 // getSecretValue is the only action whose answer holds a value. CreateTime is that of the version (ambiguous).
 func getSecretValue(c call) (any, error) {
-	// The extended configuration of a generic secret is empty, so both answers are the same.
-	if _, err := c.params.boolean("FetchExtendedConfig"); err != nil {
+	extended, err := c.params.boolean("FetchExtendedConfig")
+	if err != nil {
 		return nil, err
 	}
 	// A dry run is answered by an error of its own kind, which we don't have: it must not return a value instead.
@@ -77,8 +78,8 @@ func getSecretValue(c call) (any, error) {
 		return nil, err
 	}
 	return valueReply{
-		SecretName: s.name, SecretType: "Generic", SecretData: v.data, SecretDataType: v.dataType, VersionID: v.id,
-		VersionStages: wrapStages(v.stages), CreateTime: stamp(v.created), RequestID: c.requestID,
+		SecretName: s.name, SecretType: s.kind, SecretData: v.data, SecretDataType: v.dataType, VersionID: v.id,
+		VersionStages: wrapStages(v.stages), CreateTime: stamp(v.created), rotationReply: s.rotationReply(extended), RequestID: c.requestID,
 	}, nil
 }
 

@@ -46,7 +46,7 @@ func TestNonce(t *testing.T) {
 		b.pass(time.Minute)
 		b.must("ListSecrets")
 	}
-	if got, limit := len(b.store.nonces.until), 20; got > limit {
+	if got, limit := len(b.nonces.until), 20; got > limit {
 		t.Errorf("%d nonces are remembered, want at most %d", got, limit)
 	}
 }

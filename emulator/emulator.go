@@ -11,45 +11,73 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Config says whose Secrets Manager is emulated. The zero value of each field means its default.
 type Config struct {
 	Region          string           // part of ARNs; default cn-hangzhou
-	AccountID       string           // part of ARNs; default 1000000000000001
-	AccessKeyID     string           // the one known access key; default emulator
+	AccountID       string           // of the default account; default 1000000000000001
+	AccessKeyID     string           // the access key of that account's root; default emulator
 	AccessKeySecret string           // signs the requests of AccessKeyID; default emulator-secret
-	Now             func() time.Time // the clock of signatures, timestamps and delete windows; default time.Now
+	SessionLife     time.Duration    // of every session, whatever is asked for; default what is asked for
+	ECSRole         string           // the role of the instance that /latest/ describes; default no such instance
+	IMDSv1          bool             // lets /latest/ be read without a token
+	RealQuotas      bool             // limits calls per second as KMS does; default no limits
+	Now             func() time.Time // the clock of requests, and of the state until Advance; default time.Now
 }
 
-// Emulator answers KMS requests. It is safe for concurrent use.
+// Emulator answers requests to KMS and STS. It is safe for concurrent use.
 type Emulator struct {
-	keyID, keySecret string
-	store            *store
+	account     string // the default one
+	region      string
+	ecsRole     string
+	imdsV1      bool
+	sessionLife time.Duration
+
+	clock     *clock
+	accounts  *accounts
+	store     *store // of the default account
+	directory *directory
+	sealer    sealer
+	nonces    nonces
+	faults    faults
+	quota     *quota // nil is no limits
+	journal   journal
 }
 
 // New returns an emulator without secrets.
 func New(cfg Config) *Emulator {
-	now := cfg.Now
-	if now == nil {
-		now = time.Now
+	e := &Emulator{
+		account:     cmp.Or(cfg.AccountID, "1000000000000001"),
+		region:      cmp.Or(cfg.Region, "cn-hangzhou"),
+		ecsRole:     cfg.ECSRole,
+		imdsV1:      cfg.IMDSv1,
+		sessionLife: cfg.SessionLife,
+		clock:       &clock{real: cfg.Now},
+		sealer:      newSealer(),
 	}
-	region := cmp.Or(cfg.Region, "cn-hangzhou")
-	account := cmp.Or(cfg.AccountID, "1000000000000001")
-	return &Emulator{
-		keyID:     cmp.Or(cfg.AccessKeyID, "emulator"),
-		keySecret: cmp.Or(cfg.AccessKeySecret, "emulator-secret"),
-		store: &store{
-			now:     now,
-			arn:     "acs:kms:" + region + ":" + account + ":secret/",
-			secrets: map[string]*secret{},
-		},
+	if e.clock.real == nil {
+		e.clock.real = time.Now
 	}
+	if cfg.RealQuotas {
+		e.quota = &quota{buckets: map[bucket]*rate.Limiter{}}
+	}
+	id := cmp.Or(cfg.AccessKeyID, "emulator")
+	root := identity{kind: kindRoot, account: e.account, keyID: id, open: true}
+	e.directory = &directory{open: true, keys: map[string]accessKey{
+		id: {secret: cmp.Or(cfg.AccessKeySecret, "emulator-secret"), owner: root},
+	}}
+	e.accounts = &accounts{region: e.region, now: e.clock.now, stores: map[string]*store{}}
+	e.store = e.accounts.open(e.account)
+	return e
 }
 
-// Put makes data the ACSCurrent version of the named secret under versionID, and creates the secret when there is none:
-// CreateSecret and PutSecretValue without a request. The limits are theirs: 192 characters of name, 64 of version id,
-// 30720 bytes of UTF-8 text. It fails when versionID holds other data already or the secret is being deleted.
+// Put makes data the ACSCurrent version of the named secret of the default account under versionID, and creates the
+// secret when there is none: CreateSecret and PutSecretValue without a request. The limits are theirs: 192 characters of
+// name, 64 of version id, 30720 bytes of UTF-8 text. It fails when versionID holds other data already or the secret is
+// being deleted.
 func (e *Emulator) Put(name, versionID string, data []byte) error {
 	v := version{id: versionID, data: string(data), dataType: typeText}
 	if err := e.store.set(name, v); err != nil {

@@ -33,7 +33,7 @@ var (
 
 	errUnparsable    = &fault{http.StatusBadRequest, "ParseRequestParameterException", "The request parameters cannot be parsed.", false}           // text not documented
 	errBodyTooLarge  = &fault{http.StatusRequestEntityTooLarge, "ParseRequestParameterException", "The request body exceeds 1048576 bytes.", false} // neither is documented
-	errFormat        = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid. This emulator answers JSON only.`, false}
+	errFormat        = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid.`, false}
 	errInternal      = &fault{http.StatusInternalServerError, "InternalFailure", "Internal Failure.", false}
 	errNotFound      = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "Resource not found", false}
 	errLimit         = &fault{http.StatusBadRequest, "Rejected.LimitExceeded", "The secret quota is exceeded.", false}
@@ -41,6 +41,12 @@ var (
 	errVersionExists = &fault{http.StatusConflict, "Rejected.ResourceExist", "The request was rejected becasue key already exsit", false}
 	errNamePlanned   = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "The secret is planned to be deleted.", false}
 	errInWindow      = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "secret in delete peroid", false}
+	errCreate        = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is invalid.", false}
+	errCreateFound   = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "The resource is not found.", false}
+	errKeyNotFound   = &fault{http.StatusNotFound, "Forbidden.KeyNotFound", "The specified Key is not found.", false}
+	errAliasNotFound = &fault{http.StatusNotFound, "Forbidden.AliasNotFound", "The specified Alias is not found.", false}
+	errRotate        = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is not valid.", false}
+	errRotating      = &fault{http.StatusConflict, "Rejected.ResourceInUse", "The secret is being rotated.", false} // neither is published
 	errNotDeleted    = &fault{http.StatusConflict, "Rejected.ResourceInUse", "restore normal secret", false}
 )
 
@@ -55,8 +61,7 @@ func needed(name string) *fault {
 	return &fault{http.StatusBadRequest, "MissingParameter", fmt.Sprintf("The parameter %q is needed but not provided.", name), false}
 }
 
-// invalid names the parameter at fault; the page of CreateSecret has a shorter text without the name, which helps
-// nobody.
+// invalid names the parameter at fault. Two actions have a text without the name, which they put in its place.
 func invalid(name string) *fault {
 	return &fault{http.StatusBadRequest, "InvalidParameter", fmt.Sprintf("The specified parameter %q is not valid.", name), false}
 }
@@ -76,6 +81,8 @@ type gatewayError struct {
 	Message   string `json:"Message"`
 	Recommend string `json:"Recommend"`
 }
+
+func (gatewayError) xmlRoot() string { return "Error" }
 
 type kmsError struct {
 	HTTPStatus int    `json:"HttpStatus"`

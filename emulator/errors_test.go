@@ -17,6 +17,8 @@ type refusal struct {
 
 const refusedNotFound = "404 Forbidden.ResourceNotFound: Resource not found"
 
+const refusedCreate = "400 InvalidParameter: The specified parameter is invalid."
+
 func refusedInvalid(name string) string {
 	return `400 InvalidParameter: The specified parameter "` + name + `" is not valid.`
 }
@@ -44,7 +46,7 @@ func TestGatewayRefusals(t *testing.T) {
 		{"ListSecrets", []string{"Version", "2016-01-21"}, "400 InvalidVersion: Specified parameter Version is not valid."},
 		{"ListSecrets", []string{"Version", ""}, "400 MissingVersion: Version is mandatory for this action."},
 		{"", nil, "400 MissingAction: Action is mandatory for this action."},
-		{"ListSecrets", []string{"Format", "xml"}, `400 InvalidParameter: The specified parameter "Format" is not valid. This emulator answers JSON only.`},
+		{"ListSecrets", []string{"Format", "YAML"}, refusedInvalid("Format")},
 		{"ListSecrets", []string{"SecurityToken", "x"}, "400 InvalidSecurityToken.Malformed: Specified SecurityToken is malformed."},
 		{"ListSecrets", []string{"AccessKeyId", "other"}, "404 InvalidAccessKeyId.NotFound: Specified access key is not found."},
 		{"ListSecrets", []string{"AccessKeyId", ""}, "400 MissingAccessKeyId: AccessKeyId is mandatory for this action."},
@@ -67,22 +69,25 @@ func TestCreateRefusals(t *testing.T) {
 		{"CreateSecret", []string{"SecretName", "new", "SecretData", canary}, "400 MissingVersionId: VersionId is mandatory for this action."},
 		{"CreateSecret", []string{"SecretName", "new", "VersionId", "v1"}, "400 MissingSecretData: SecretData is mandatory for this action."},
 		{"CreateSecret", append(create, "SecretName", "s"), "409 Rejected.ResourceExist: The resource already exists."},
-		{"CreateSecret", append(create, "SecretName", "a b"), refusedInvalid("SecretName")},
-		{"CreateSecret", append(create, "SecretName", "acs/x"), refusedInvalid("SecretName")},
-		{"CreateSecret", append(create, "SecretName", ourARN+"new"), refusedInvalid("SecretName")},
-		{"CreateSecret", append(create, "SecretName", long), refusedInvalid("SecretName")},
-		{"CreateSecret", append(create, "VersionId", strings.Repeat("v", 65)), refusedInvalid("VersionId")},
-		{"CreateSecret", append(create, "SecretData", canary+strings.Repeat("x", 30721-len(canary))), refusedInvalid("SecretData")},
-		{"CreateSecret", append(create, "SecretDataType", "json"), refusedInvalid("SecretDataType")},
-		{"CreateSecret", append(create, "SecretType", "Rds"), refusedInvalid("SecretType")},
-		{"CreateSecret", append(create, "EnableAutomaticRotation", "true"), refusedInvalid("EnableAutomaticRotation")},
-		{"CreateSecret", append(create, "EnableAutomaticRotation", "maybe"), refusedInvalid("EnableAutomaticRotation")},
-		{"CreateSecret", append(create, "EncryptionKeyId", "k"), refusedInvalid("EncryptionKeyId")},
-		{"CreateSecret", append(create, "ExtendedConfig", "{}"), refusedInvalid("ExtendedConfig")},
-		{"CreateSecret", append(create, "DKMSInstanceId", "kst"), refusedInvalid("DKMSInstanceId")},
-		{"CreateSecret", append(create, "RotationInterval", "7d"), refusedInvalid("RotationInterval")},
-		{"CreateSecret", append(create, "Policy", "{}"), refusedInvalid("Policy")},
-		{"CreateSecret", append(create, "Tags", "[]"), refusedInvalid("Tags")},
+		{"CreateSecret", append(create, "SecretName", "a b"), refusedCreate},
+		{"CreateSecret", append(create, "SecretName", "acs/x"), refusedCreate},
+		{"CreateSecret", append(create, "SecretName", "$Auto"), refusedCreate},
+		{"CreateSecret", append(create, "SecretName", ourARN+"new"), refusedCreate},
+		{"CreateSecret", append(create, "SecretName", long), refusedCreate},
+		{"CreateSecret", append(create, "VersionId", strings.Repeat("v", 65)), refusedCreate},
+		{"CreateSecret", append(create, "SecretData", canary+strings.Repeat("x", 30721-len(canary))), refusedCreate},
+		{"CreateSecret", append(create, "SecretDataType", "json"), refusedCreate},
+		{"CreateSecret", append(create, "SecretType", "rds"), refusedCreate},
+		{"CreateSecret", append(create, "EnableAutomaticRotation", "maybe"), refusedCreate},
+		{"CreateSecret", append(create, "EncryptionKeyId", "k"), "404 Forbidden.ResourceNotFound: The resource is not found."},
+		{"CreateSecret", append(create, "EncryptionKeyId", "alias/k"), "404 Forbidden.ResourceNotFound: The resource is not found."},
+		{"CreateSecret", append(create, "ExtendedConfig", "[]"), refusedCreate},
+		{"CreateSecret", append(create, "ExtendedConfig", `{"a":"`+strings.Repeat("x", 1017)+`"}`), refusedCreate},
+		{"CreateSecret", append(create, "DKMSInstanceId", strings.Repeat("k", 65)), refusedCreate},
+		{"CreateSecret", append(create, "Policy", "{}"), refusedCreate},
+		{"CreateSecret", append(create, "DKMSInstanceId", "kst", "Policy", "[]"), refusedCreate},
+		{"CreateSecret", append(create, "DKMSInstanceId", "kst", "Policy", `{"a":"`+strings.Repeat("x", 32761)+`"}`), refusedCreate},
+		{"CreateSecret", append(create, "Tags", "{}"), refusedCreate},
 	})
 }
 
@@ -112,7 +117,7 @@ func TestReadRefusals(t *testing.T) {
 		{"GetSecretValue", []string{"SecretName", "s", "VersionStage", "ACSPrevious"}, refusedNotFound},
 		{"GetSecretValue", []string{"SecretName", "s", "VersionId", "v0"}, refusedNotFound},
 		{"GetSecretValue", []string{"SecretName", "s", "VersionId", "v1", "VersionStage", "x"}, refusedInvalid("VersionStage")},
-		{"GetSecretValue", []string{"SecretName", "s", "DryRun", "true"}, refusedInvalid("DryRun")},
+		{"GetSecretValue", []string{"SecretName", "s", "DryRun", "true"}, "400 DryRunOperationError: The request would have succeeded, but DryRun is set."},
 		{"GetSecretValue", []string{"SecretName", "s", "FetchExtendedConfig", "1"}, refusedInvalid("FetchExtendedConfig")},
 	})
 }
@@ -122,7 +127,10 @@ func TestOtherRefusals(t *testing.T) {
 	refused(t, []refusal{
 		{"DescribeSecret", []string{"SecretName", "none"}, refusedNotFound},
 		{"DescribeSecret", []string{"SecretName", "s", "FetchTags", "yes"}, refusedInvalid("FetchTags")},
-		{"ListSecrets", []string{"Filters", "[]"}, refusedInvalid("Filters")},
+		{"ListSecrets", []string{"Filters", "{}"}, refusedInvalid("Filters")},
+		{"ListSecrets", []string{"Filters", `[{"Key":"secretname","Values":["s"]}]`}, refusedInvalid("Filters")},
+		{"ListSecrets", []string{"Filters", `[{"Key":"SecretName","Values":[]}]`}, refusedInvalid("Filters")},
+		{"ListSecrets", []string{"Filters", "[" + strings.Repeat(`{"Key":"TagKey","Values":["s"]},`, 10) + `{"Key":"TagKey","Values":["s"]}]`}, refusedInvalid("Filters")},
 		{"ListSecrets", []string{"FetchTags", "x"}, refusedInvalid("FetchTags")},
 		{"ListSecrets", []string{"PageNumber", "0"}, refusedInvalid("PageNumber")},
 		{"ListSecrets", []string{"PageNumber", "99999999999999999999"}, refusedInvalid("PageNumber")},
@@ -220,7 +228,7 @@ func TestIncompleteV3(t *testing.T) {
 	r := b.signedV3Request("ListSecrets", nil, nil)
 	r.Header.Set("X-Acs-Security-Token", "x")
 	w := b.send(r, "ListSecrets")
-	if got, want := code(t, w.Code, w.Body.String()), "400 InvalidSecurityToken.Malformed"; got != want {
-		t.Errorf("with a token: answer = %s, want %s", got, want)
+	if got, want := code(t, w.Code, w.Body.String()), "400 IncompleteSignature"; got != want {
+		t.Errorf("with a token that is not signed: answer = %s, want %s", got, want)
 	}
 }

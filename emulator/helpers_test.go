@@ -48,13 +48,18 @@ func given(pairs ...string) params {
 
 // signed adds the common parameters and the signature to those of an action.
 func (b *bench) signed(action string, p params) params {
+	return b.signedFor(http.MethodPost, action, p)
+}
+
+// signedFor is signed for another method.
+func (b *bench) signedFor(method, action string, p params) params {
 	all := params{
 		"Action": action, "Version": apiVersion, "Format": "JSON", "AccessKeyId": "emulator",
 		"SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
 		"SignatureNonce": fmt.Sprint("nonce-", b.calls.Add(1)), "Timestamp": b.now().UTC().Format(timeLayout),
 	}
 	maps.Copy(all, p)
-	all["Signature"] = signV1("emulator-secret", stringToSignV1(http.MethodPost, all, nil))
+	all["Signature"] = signV1("emulator-secret", stringToSignV1(method, all, nil))
 	return all
 }
 

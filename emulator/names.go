@@ -13,9 +13,17 @@ const (
 	typeBinary = "binary"
 )
 
-// checkName holds the rules for the name of a new generic secret. Names below acs/ belong to managed ones.
-func checkName(name string) error {
-	if !validName(name) || strings.HasPrefix(name, "acs/") {
+// checkName holds the rules for the name of a new secret. Names below acs/ belong to two of the managed types.
+func checkName(kind, name string) error {
+	prefix := ""
+	switch kind {
+	case kindECS:
+		prefix = "acs/ecs/"
+	case kindRAM:
+		prefix = "acs/ram/user/"
+	}
+	rest, ok := strings.CutPrefix(name, prefix)
+	if !validName(name) || !ok || rest == "" || prefix == "" && strings.HasPrefix(name, "acs/") {
 		return invalid("SecretName")
 	}
 	return nil

@@ -1,16 +1,22 @@
 package emulator
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // nonces remembers which signature nonces were used. A nonce is forgotten when the timestamp it came with has expired:
 // from then on a replay is refused for its age, so the memory is bounded by half an hour of requests.
 type nonces struct {
+	mu    sync.Mutex
 	until map[string]time.Time
 	swept time.Time
 }
 
 // use reports whether the nonce is new, and remembers it.
 func (n *nonces) use(nonce string, until, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if now.Sub(n.swept) > time.Minute || n.until == nil {
 		n.sweep(now)
 	}
@@ -21,7 +27,7 @@ func (n *nonces) use(nonce string, until, now time.Time) bool {
 	return true
 }
 
-// sweep builds the map anew, since a map keeps the memory of what is deleted from it.
+// sweep is for those who hold the lock. It builds the map anew, since a map keeps the memory of what is deleted from it.
 func (n *nonces) sweep(now time.Time) {
 	kept := map[string]time.Time{}
 	for nonce, until := range n.until {

@@ -20,6 +20,8 @@ type params map[string]string
 // request is what a call says, before anybody has believed it.
 type request struct {
 	method, host string
+	remote       string // address of the caller
+	secure       bool   // over TLS
 	header       http.Header
 	query        params
 	params       params // query and form together
@@ -40,7 +42,10 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, errUnparsable
 	}
-	req := &request{method: r.Method, host: r.Host, header: r.Header, query: params{}, params: params{}, body: body}
+	req := &request{
+		method: r.Method, host: r.Host, remote: r.RemoteAddr, secure: r.TLS != nil,
+		header: r.Header, query: params{}, params: params{}, body: body,
+	}
 	if err := req.query.add(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
@@ -96,30 +101,4 @@ func (p params) integer(name string, def, low, high int) (int, error) {
 		return 0, invalid(name)
 	}
 	return n, nil
-}
-
-// action finds the table entry of the request. V3 names the action in headers, V1 in parameters.
-func (r *request) action() (action, error) {
-	name, version := r.params["Action"], r.params["Version"]
-	if r.isV3() {
-		name, version = r.header.Get("X-Acs-Action"), r.header.Get("X-Acs-Version")
-	}
-	if name == "" {
-		return action{}, missing("Action")
-	}
-	if version == "" {
-		return action{}, missing("Version")
-	}
-	if version != apiVersion {
-		return action{}, errVersion
-	}
-	act, ok := actions[name]
-	if !ok {
-		return action{}, errUnknownAction
-	}
-	// The default is disputed; JSON is what the KMS page says.
-	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") {
-		return action{}, errFormat
-	}
-	return act, nil
 }

@@ -15,12 +15,14 @@ type Seed struct {
 	dirs  []string // the directories under watch
 }
 
-// LoadSeed creates the secrets of a YAML seed file :
+// LoadSeed creates the secrets and keys of a YAML seed file:
 //
 //	secrets:
 //	  prod/db: {value: {AccountName: app, AccountPassword: s3cr3t, ratio: 1.10}, version: v1}
 //	  prod/tls: {value_file: tls.json}
 //	  prod/plain: "a string is the value itself"
+//	keys:
+//	  1234abcd-12ab-34cd-56ef-1234567890ab: {description: for secrets}
 //
 // A map or list becomes compact JSON, in which scalars keep their text and keys their order; any other value is its
 // text. A value_file is relative to the directory of the seed file. An entry may have a version (default v1) and a
@@ -32,8 +34,9 @@ func (e *Emulator) LoadSeed(path string) (*Seed, error) {
 		return nil, s.last.err
 	}
 	s.base = s.last.secrets
+	s.addKeys()
 	for _, entry := range s.base {
-		if _, err := s.store.create(entry.name, "", entry.version); err != nil {
+		if _, err := s.store.create(generic(entry.name, entry.version)); err != nil {
 			return nil, fmt.Errorf("%s:%d: creating secret %q: %w", path, entry.line, entry.name, err)
 		}
 	}
@@ -58,6 +61,7 @@ func (s *Seed) refresh(log *slog.Logger) {
 		before[entry.name] = entry
 	}
 	s.base = next.secrets
+	s.addKeys()
 	for _, entry := range s.base {
 		if old, ok := before[entry.name]; !ok || !old.same(entry) {
 			s.apply(entry, log)
@@ -68,7 +72,7 @@ func (s *Seed) refresh(log *slog.Logger) {
 // apply puts the entry as a new current version. The secret may exist although the entry is new to the file (it was
 // taken out and came back), or be gone although it was there: the store decides which it is.
 func (s *Seed) apply(entry seedSecret, log *slog.Logger) {
-	id, created, err := s.store.rotate(entry.name, entry.version)
+	id, created, err := s.store.renew(entry.name, entry.version)
 	switch {
 	case err != nil:
 		log.Warn("seed secret skipped", "secret", entry.name, "err", err)

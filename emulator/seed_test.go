@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,25 @@ func TestSeedEntries(t *testing.T) {
 	}
 }
 
+func TestSeedKeys(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	path := seedDir(t, map[string]string{"seed.yaml": "keys:\n  Example-CMK-Id: {}\n  a:\n  b: &x {description: text}\n  c: *x\n"})
+	seed, err := b.LoadSeed(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save(t, path, "keys: {d: {}, b: {}}")
+	seed.refresh(slog.New(slog.DiscardHandler))
+	for id, want := range map[string]string{"Example-CMK-Id": "", "a": "", "b": "text", "c": "text", "d": ""} {
+		var reply keyReply
+		decode(t, b.must("DescribeKey", "KeyId", id), &reply)
+		if got := reply.KeyMetadata.Description; got != want {
+			t.Errorf("key %s: description %q, want %q", id, got, want)
+		}
+	}
+}
+
 // seedFault is a seed file and what is said of it, after "FILE:".
 type seedFault struct{ yaml, want string }
 
@@ -133,7 +153,12 @@ func TestSeedFileFaults(t *testing.T) {
 		{"{}", "1: the key secrets is missing"},
 		{"secrets:", "1: secrets must be a map"},
 		{"secrets: " + c, "1: secrets must be a map"},
-		{"secrets: {}\n" + c + ": 1", "2: unknown key, the only one is secrets"},
+		{"secrets: {}\n" + c + ": 1", "2: unknown key, known are secrets and keys"},
+		{"keys: [" + c + "]", "1: keys must be a map"},
+		{"keys: {a b: {}}", "1: a key id must be 1 to 64 of A-Z a-z 0-9 _ / + = . @ -"},
+		{"keys: {k: " + c + "}", "1: a key must be a map"},
+		{"keys: {k: {" + c + ": x}}", `1: key "k": unknown key, the only one is description`},
+		{"keys: {k: {description: [" + c + "]}}", `1: key "k": description must be text of up to 8192 characters`},
 		{"secrets: {}\nsecrets: {}", "2: a key of the file occurs twice, first on line 1"},
 		{"secrets: {}\n---\na: b", "2: only one YAML document is read"},
 		{"secrets:\n  a: " + c + ": " + c, "2: not valid YAML"},

@@ -29,6 +29,7 @@ func (a seedSecret) same(b seedSecret) bool {
 // reading is one look at a seed file and the value files it names.
 type reading struct {
 	secrets []seedSecret
+	keys    []seedKey
 	files   []string // the value files, known also when something else is wrong
 	raw     string   // all that was read: two readings with the same raw are the same
 	err     error
@@ -86,30 +87,29 @@ func (p *seedParser) parse(text string) ([]seedSecret, error) {
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, p.fault(max(1, more.Line), "only one YAML document is read")
 	}
-	var secrets *yaml.Node
 	root := doc.Content[0]
 	if null(root) {
 		return nil, p.fault(1, "the file is empty")
 	}
-	err := p.eachKey(root, "the file", func(key, value *yaml.Node) error {
-		if key.Value != "secrets" {
-			return p.fault(key.Line, "unknown key, the only one is secrets")
-		}
-		secrets = value
-		return nil
-	})
+	secrets, keys, err := p.sections(root)
 	if err != nil {
 		return nil, err
 	}
-	if secrets == nil {
-		return nil, p.fault(root.Line, "the key secrets is missing")
-	}
 	var all []seedSecret
-	err = p.eachKey(secrets, "secrets", func(key, value *yaml.Node) error {
-		s, err := p.entry(key, value)
-		all = append(all, s)
-		return err
-	})
+	if secrets != nil {
+		err = p.eachKey(secrets, "secrets", func(key, value *yaml.Node) error {
+			s, err := p.entry(key, value)
+			all = append(all, s)
+			return err
+		})
+	}
+	if err == nil && keys != nil {
+		err = p.eachKey(keys, "keys", func(key, value *yaml.Node) error {
+			k, err := p.key(key, value)
+			p.reading.keys = append(p.reading.keys, k)
+			return err
+		})
+	}
 	return all, err
 }
 
@@ -172,7 +172,7 @@ func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() 
 // entry reads one secret, in its short or long form.
 func (p *seedParser) entry(key, value *yaml.Node) (seedSecret, error) {
 	s := seedSecret{name: key.Value, line: key.Line, version: version{id: "v1", dataType: typeText}}
-	if checkName(s.name) != nil {
+	if checkName(kindGeneric, s.name) != nil {
 		return s, p.fault(s.line, "secret %q: the name must be 1 to %d of A-Z a-z 0-9 _ / + = . @ - and not start with acs/", s.name, maxName)
 	}
 	n := target(value)

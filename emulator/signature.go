@@ -21,46 +21,48 @@ var common = []string{
 	"SignatureType", "SignatureVersion", "Timestamp", "Version",
 }
 
-// claim is what a request says of its caller, in either scheme, with the signature the holder of our key would have made.
+// claim is what a request says of its caller, in either scheme.
 type claim struct {
-	keyID, date, nonce string
-	signature, want    string
-	echo               string // what we signed, as told to a caller whose signature differs
+	keyID, token, date, nonce, signature string
+	broken                               bool                       // the body is not the one that was signed
+	sign                                 func(secret string) string // what the holder of the secret would have signed it with
+	echo                                 func() string              // what we signed, as told to a caller whose signature differs
 }
 
 // authenticate believes a request or says why not. The nonce is taken last: a request that is refused for another reason
 // must not use it up.
-func (e *Emulator) authenticate(r *request, act action) error {
-	if r.params["SecurityToken"] != "" || r.header.Get("X-Acs-Security-Token") != "" {
-		return errSecurityToken // there are no sessions, so no token is ours
+func (e *Emulator) authenticate(r *request, op operation) (identity, error) {
+	if op.unsigned {
+		return identity{}, nil
 	}
 	read := claimV1
 	if r.isV3() {
 		read = claimV3
 	}
-	c, err := read(r, act, e.keySecret)
+	c, err := read(r, op.action)
 	if err != nil {
-		return err
+		return identity{}, err
 	}
-	if c.keyID != e.keyID {
-		return errAccessKey
+	caller, secret, err := e.holder(c.keyID, c.token)
+	if err != nil {
+		return identity{}, err
 	}
 	at, err := time.Parse(timeLayout, c.date)
 	if err != nil || len(c.date) != len(timeLayout) { // Parse takes fractions that the layout does not have
-		return errTimestampFormat
+		return identity{}, errTimestampFormat
 	}
-	now := e.store.now()
+	now := e.clock.real()
 	if at.Before(now.Add(-maxSkew)) || at.After(now.Add(maxSkew)) {
-		return errTimestampExpired
+		return identity{}, errTimestampExpired
 	}
 	// The texts are compared, not what they decode to: another spelling of the same bytes is a changed signature.
-	if !hmac.Equal([]byte(c.signature), []byte(c.want)) {
-		return mismatch(c.echo)
+	if c.broken || !hmac.Equal([]byte(c.signature), []byte(c.sign(secret))) {
+		return identity{}, mismatch(c.echo())
 	}
-	if !e.store.useNonce(c.nonce, at.Add(maxSkew)) {
-		return errNonceUsed
+	if !e.nonces.use(c.keyID+"\x00"+c.nonce, at.Add(maxSkew), now) {
+		return identity{}, errNonceUsed
 	}
-	return nil
+	return caller, nil
 }
 
 // mismatch tells the caller what was signed, as the gateway does: SDKs compare that text with their own and then know

@@ -10,7 +10,7 @@ import (
 // claimV1 reads the parameters of an HMAC-SHA1 request. What a signature consists of is IncompleteSignature
 // when absent, the other common parameters have the gateway's MissingX (the reference leaves that open). The nonce is
 // required although the KMS page omits it (disputed): every SDK sends one, and replays are refused by it.
-func claimV1(r *request, act action, secret string) (claim, error) {
+func claimV1(r *request, act action) (claim, error) {
 	p := r.params
 	if p["Signature"] == "" || p["SignatureMethod"] == "" || p["SignatureVersion"] != "1.0" {
 		return claim{}, errIncomplete
@@ -25,11 +25,12 @@ func claimV1(r *request, act action, secret string) (claim, error) {
 	}
 	return claim{
 		keyID:     p["AccessKeyId"],
+		token:     p["SecurityToken"],
 		date:      p["Timestamp"],
 		nonce:     p["SignatureNonce"],
 		signature: p["Signature"],
-		want:      signV1(secret, stringToSignV1(r.method, p, nil)),
-		echo:      echoV1(r.method, p, act),
+		sign:      func(secret string) string { return signV1(secret, stringToSignV1(r.method, p, nil)) },
+		echo:      func() string { return echoV1(r.method, p, act) },
 	}, nil
 }
 

@@ -9,7 +9,7 @@ const (
 	stageCurrent  = "ACSCurrent"
 	stagePrevious = "ACSPrevious"
 	maxVersions   = 10
-	maxCustom     = 6 // stage labels besides the two above
+	maxLabels     = 6 // stage labels besides the two above
 )
 
 // version is one value of a secret. Its data never changes; its labels move.
@@ -19,16 +19,21 @@ type version struct {
 	stages             []string
 }
 
-// facts are what a secret is besides its versions.
+// facts are what a secret is besides its versions. Nothing that they refer to is ever changed: copies are safe.
 type facts struct {
 	name, description string
+	kind              string // SecretType
 	created, updated  time.Time
 	deleteAt          time.Time // the end of the delete window; zero outside of it
+	key, instance     string    // EncryptionKeyId and DKMSInstanceId, or nothing
+	tags              []tag
+	managed           managed
 }
 
-// secret is the state of a generic secret. Its versions are in the order of their making.
+// secret is the state of a secret. Its versions are in the order of their making.
 type secret struct {
 	facts
+	policy   ownPolicy
 	versions []*version
 }
 
@@ -73,11 +78,16 @@ func (s *secret) put(v version, stages []string) (*version, error) {
 	if stages == nil {
 		stages = []string{stageCurrent}
 	}
-	s.updated = v.created
-	s.versions = append(s.versions, &v)
-	s.apply(stages, &v)
-	s.evict()
+	s.add(&v, stages)
 	return &v, nil
+}
+
+// add puts a version that is new.
+func (s *secret) add(v *version, stages []string) {
+	s.updated = v.created
+	s.versions = append(s.versions, v)
+	s.apply(stages, v)
+	s.evict()
 }
 
 // move is UpdateSecretVersionStage. The system labels can only be moved, not taken away. Moving ACSCurrent takes
@@ -150,7 +160,7 @@ func (s *secret) checkLabels(wanted []string) error {
 	}
 	delete(custom, stageCurrent)
 	delete(custom, stagePrevious)
-	if len(custom) > maxCustom {
+	if len(custom) > maxLabels {
 		return errLimit // code not published
 	}
 	return nil

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -18,7 +18,6 @@ import (
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/emulator"
-	"github.com/kmsrun/kmsrun/kms"
 )
 
 const emulatorLong = `Serve a local KMS Secrets Manager from memory. Its secrets come from a seed file,
@@ -30,7 +29,21 @@ and saving that file again rotates them:
     prod/plain: "a string is the value itself"
 
 The first line of stdout says where it listens. Signatures are checked, so clients
-need the access key.`
+need the access key. STS answers on the same port, /credentials/ROLE hands out the
+credentials of a role and, with --ecs-role, /latest/ is an instance's metadata.
+
+With --policy FILE, RAM policies decide who may do what; without it everything is
+allowed. --fault makes calls go wrong, and may be repeated:
+
+  action=GetSecretValue,secret=prod/*,kind=throttle,times=3
+  kind=latency,duration=2s,rate=0.1,seed=7
+
+Kinds: throttle, throttle-user, throttle-api, unavailable, internal, denied,
+not-found, expired-token, clock-skew; latency, hang, reset, truncate, content-type;
+html, redirect, no-content, empty, oversize, numeric-code.
+
+While it runs, /_emulator/faults changes the faults, /_emulator/clock moves time and
+/_emulator/requests lists the calls.`
 
 func emulatorCommand(out *stderr) *cobra.Command {
 	cmd := &cobra.Command{
@@ -45,6 +58,15 @@ func emulatorCommand(out *stderr) *cobra.Command {
 	flags.String("access-key-secret", "emulator-secret", "its `secret`")
 	flags.String("region", "cn-hangzhou", "`region` in ARNs")
 	flags.String("account-id", "1000000000000001", "account `number` in ARNs")
+	flags.String("policy", "", "YAML `file` of accounts, users, roles and their RAM policies")
+	flags.String("session-life", "", "`duration` that sessions live, whatever is asked for")
+	flags.String("ecs-role", "", "`role` of the instance whose metadata /latest/ serves")
+	flags.Bool("imdsv1", false, "serve metadata without a token too")
+	flags.String("quota", "off", "`limit` of calls per second: off, or real as at KMS (450/40/10)")
+	flags.StringArray("fault", nil, "`rule` for calls that go wrong, see above")
+	flags.String("tls-cert", "", "PEM `file` of a certificate to serve https with")
+	flags.String("tls-key", "", "PEM `file` of its key")
+	flags.String("tls-self-signed", "", "serve https with a certificate made now, and write its CA to this `file`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runEmulator(cmd.Flags(), cmd.OutOrStdout(), out) }
 	return cmd
 }
@@ -55,32 +77,96 @@ func runEmulator(flags *pflag.FlagSet, stdout io.Writer, out *stderr) error {
 	if err := readTwins(flags); err != nil {
 		return err
 	}
-	text := func(name string) string { return flags.Lookup(name).Value.String() }
-	server := emulator.New(emulator.Config{
-		Region: text("region"), AccountID: text("account-id"),
-		AccessKeyID: text("access-key-id"), AccessKeySecret: text("access-key-secret"),
-	})
-	var seed *emulator.Seed
-	if path := text("seed"); path != "" {
-		var err error
-		if seed, err = server.LoadSeed(path); err != nil {
-			return err
-		}
-	}
-	listener, err := net.Listen("tcp", text("listen"))
+	server, seed, err := newEmulator(flags)
 	if err != nil {
-		where, _ := origin(flags, "listen")
-		return fmt.Errorf("listening on %s %q: %w", where, text("listen"), err)
+		return err
 	}
-	_, _ = fmt.Fprintf(stdout, "kmsrun emulator listening on http://%s\n", listener.Addr())
+	listener, scheme, err := listenEmulator(flags)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(stdout, "kmsrun emulator listening on %s://%s\n", scheme, listener.Addr())
 	log := newLogger(out, config.Log{})
-	if !config.IsLoopback(listener.Addr().String()) {
+	if scheme == "http" && !config.IsLoopback(listener.Addr().String()) {
 		log.Warn("the emulator is open to the network, in the clear", "addr", listener.Addr().String())
 	}
 	if seed != nil {
 		go watchSeed(ctx, seed, log)
 	}
 	return serveUntil(ctx, listener, server)
+}
+
+// newEmulator is the emulator that the flags describe, and its seed if it has one.
+func newEmulator(flags *pflag.FlagSet) (*emulator.Emulator, *emulator.Seed, error) {
+	text := func(name string) string { return flags.Lookup(name).Value.String() }
+	cfg := emulator.Config{
+		Region: text("region"), AccountID: text("account-id"),
+		AccessKeyID: text("access-key-id"), AccessKeySecret: text("access-key-secret"),
+		ECSRole: text("ecs-role"), RealQuotas: text("quota") == "real",
+	}
+	cfg.IMDSv1, _ = flags.GetBool("imdsv1")
+	if quota := text("quota"); quota != "real" && quota != "off" {
+		return nil, nil, fmt.Errorf("--quota %q: want off or real", quota)
+	}
+	if life := text("session-life"); life != "" {
+		var err error
+		if cfg.SessionLife, err = time.ParseDuration(life); err != nil || cfg.SessionLife <= 0 {
+			return nil, nil, fmt.Errorf("--session-life %q: want a duration such as 10s", life)
+		}
+	}
+	server := emulator.New(cfg)
+	rules, _ := flags.GetStringArray("fault")
+	for _, rule := range rules {
+		fault, err := emulator.ParseFault(rule)
+		if err == nil {
+			err = server.Fault(fault)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	if path := text("policy"); path != "" {
+		if err := server.LoadPolicy(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	if path := text("seed"); path != "" {
+		seed, err := server.LoadSeed(path)
+		return server, seed, err
+	}
+	return server, nil, nil
+}
+
+// listenEmulator listens, with TLS if a flag asks for it.
+func listenEmulator(flags *pflag.FlagSet) (listener net.Listener, scheme string, err error) {
+	text := func(name string) string { return flags.Lookup(name).Value.String() }
+	cert, key, caFile := text("tls-cert"), text("tls-key"), text("tls-self-signed")
+	if (cert == "") != (key == "") {
+		return nil, "", errors.New("--tls-cert and --tls-key need each other")
+	}
+	if cert != "" && caFile != "" {
+		return nil, "", errors.New("--tls-cert and --tls-self-signed exclude each other")
+	}
+	var pair tls.Certificate
+	switch {
+	case cert != "":
+		if pair, err = tls.LoadX509KeyPair(cert, key); err != nil {
+			return nil, "", fmt.Errorf("reading --tls-cert %q and --tls-key %q: %w", cert, key, err)
+		}
+	case caFile != "":
+		if pair, err = selfSigned(caFile, text("listen")); err != nil {
+			return nil, "", err
+		}
+	}
+	listener, err = net.Listen("tcp", text("listen"))
+	if err != nil {
+		where, _ := origin(flags, "listen")
+		return nil, "", fmt.Errorf("listening on %s %q: %w", where, text("listen"), err)
+	}
+	if len(pair.Certificate) == 0 {
+		return listener, "http", nil
+	}
+	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), "https", nil
 }
 
 // serveUntil serves until ctx ends, and then lets calls under way finish for a moment.
@@ -104,59 +190,4 @@ func watchSeed(ctx context.Context, seed *emulator.Seed, log *slog.Logger) {
 	if err := seed.Watch(ctx, log); err != nil {
 		log.Warn("saving the seed file will not rotate secrets", "err", err)
 	}
-}
-
-// devEmulator is the emulator inside kmsrun that --dev starts. A nil one stands for
-// the real KMS.
-type devEmulator struct {
-	seed     *emulator.Seed
-	endpoint string
-}
-
-// devKeyID and devKeySecret are the access key between kmsrun and itself.
-const (
-	devKeyID     = "emulator"
-	devKeySecret = "emulator-secret"
-)
-
-// startDev serves the seed file on loopback; an empty path starts nothing.
-func startDev(ctx context.Context, path string) (*devEmulator, error) {
-	if path == "" {
-		return nil, nil
-	}
-	server := emulator.New(emulator.Config{AccessKeyID: devKeyID, AccessKeySecret: devKeySecret})
-	seed, err := server.LoadSeed(path)
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("starting the embedded emulator: %w", err)
-	}
-	go func() { _ = serveUntil(ctx, listener, server) }()
-	return &devEmulator{seed: seed, endpoint: "http://" + listener.Addr().String()}, nil
-}
-
-// watch lets a save of the seed file rotate, until ctx ends.
-func (d *devEmulator) watch(ctx context.Context, log *slog.Logger) {
-	if d != nil {
-		log.Warn("secrets come from the embedded emulator, not from KMS", "endpoint", d.endpoint)
-		watchSeed(ctx, d.seed, log)
-	}
-}
-
-// overrides point the declaration at the emulator.
-func (d *devEmulator) overrides() []config.Override {
-	if d == nil {
-		return nil
-	}
-	return []config.Override{{Key: []string{"kms", "endpoint"}, Value: d.endpoint, From: "--dev"}}
-}
-
-// credentials are the emulator's, or those in our environment.
-func (d *devEmulator) credentials() (kms.Credentials, error) {
-	if d != nil {
-		return kms.AccessKey(devKeyID, devKeySecret), nil
-	}
-	return kms.FromEnvironment(os.LookupEnv)
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -38,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"emulator": startEmulator,
 			"waitfor":  waitFor,
 			"signal":   sendSignal,
+			"call":     callEmulator,
 		},
 	})
 }
@@ -94,6 +98,24 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	number, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, syscall.Signal(number)))
+}
+
+// callEmulator is "call METHOD PATH [BODY]": it prints status and body of a plain request
+// to the emulator whose first line is in the file address.
+func callEmulator(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: call METHOD PATH [BODY]")
+	}
+	line := strings.TrimSpace(ts.ReadFile("address"))
+	body := strings.NewReader(strings.Join(args[2:], ""))
+	r, err := http.NewRequest(args[0], line[strings.LastIndex(line, " ")+1:]+args[1], body)
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	_, _ = fmt.Fprintf(ts.Stdout(), "%d\n%s\n", resp.StatusCode, text)
 }
 
 // absolute is a path below the test's own directory.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/emulator"
+	"github.com/kmsrun/kmsrun/kms"
+)
+
+// devEmulator is the emulator inside kmsrun that --dev starts. A nil one stands for
+// the real KMS.
+type devEmulator struct {
+	seed     *emulator.Seed
+	endpoint string
+}
+
+// devKeyID and devKeySecret are the access key between kmsrun and itself.
+const (
+	devKeyID     = "emulator"
+	devKeySecret = "emulator-secret"
+)
+
+// startDev serves the seed file on loopback; an empty path starts nothing.
+func startDev(ctx context.Context, path string) (*devEmulator, error) {
+	if path == "" {
+		return nil, nil
+	}
+	server := emulator.New(emulator.Config{AccessKeyID: devKeyID, AccessKeySecret: devKeySecret})
+	seed, err := server.LoadSeed(path)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the embedded emulator: %w", err)
+	}
+	go func() { _ = serveUntil(ctx, listener, server) }()
+	return &devEmulator{seed: seed, endpoint: "http://" + listener.Addr().String()}, nil
+}
+
+// watch lets a save of the seed file rotate, until ctx ends.
+func (d *devEmulator) watch(ctx context.Context, log *slog.Logger) {
+	if d != nil {
+		log.Warn("secrets come from the embedded emulator, not from KMS", "endpoint", d.endpoint)
+		watchSeed(ctx, d.seed, log)
+	}
+}
+
+// overrides point the declaration at the emulator.
+func (d *devEmulator) overrides() []config.Override {
+	if d == nil {
+		return nil
+	}
+	return []config.Override{{Key: []string{"kms", "endpoint"}, Value: d.endpoint, From: "--dev"}}
+}
+
+// credentials are the emulator's, or those in our environment.
+func (d *devEmulator) credentials() (kms.Credentials, error) {
+	if d != nil {
+		return kms.AccessKey(devKeyID, devKeySecret), nil
+	}
+	return kms.FromEnvironment(os.LookupEnv)
+}
