@@ -30,8 +30,10 @@ type Fault struct {
 // Duration is a time.Duration that JSON has as text, such as "300ms".
 type Duration time.Duration
 
+// MarshalText writes it as time.Duration does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
+// UnmarshalText reads what time.ParseDuration does.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = Duration(parsed)
