@@ -18,23 +18,25 @@ const maxFaults = 1000
 // Fault is a rule for calls that are to go wrong. Calls of an Action (a pattern, empty is every) about a Secret (a pattern
 // of its name, empty is every call) get the fault of that Kind: always, a number of Times, or at a Rate drawn from a Seed.
 type Fault struct {
-	Action   string        `json:"action,omitempty"`
-	Secret   string        `json:"secret,omitempty"`
-	Kind     string        `json:"kind"`
-	Times    int           `json:"times,omitempty"`
-	Rate     float64       `json:"rate,omitempty"`
-	Seed     uint64        `json:"seed,omitempty"`
-	Duration faultDuration `json:"duration,omitzero"` // of a latency
+	Action   string   `json:"action,omitempty"`
+	Secret   string   `json:"secret,omitempty"`
+	Kind     string   `json:"kind"`
+	Times    int      `json:"times,omitempty"`
+	Rate     float64  `json:"rate,omitempty"`
+	Seed     uint64   `json:"seed,omitempty"`
+	Duration Duration `json:"duration,omitzero"` // of a latency
 }
 
-// faultDuration is written as "300ms".
-type faultDuration time.Duration
+// Duration is a time.Duration that JSON has as text, such as "300ms".
+type Duration time.Duration
 
-func (d faultDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// MarshalText writes it as time.Duration does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-func (d *faultDuration) UnmarshalText(text []byte) error {
+// UnmarshalText reads what time.ParseDuration does.
+func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
-	*d = faultDuration(parsed)
+	*d = Duration(parsed)
 	return err
 }
 

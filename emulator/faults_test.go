@@ -193,7 +193,7 @@ func values(p params) url.Values {
 func TestSlowFaults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := faultBench(t, Fault{Kind: kindLatency, Duration: faultDuration(3 * time.Second), Times: 1}, Fault{Kind: kindHang})
+		b := faultBench(t, Fault{Kind: kindLatency, Duration: Duration(3 * time.Second), Times: 1}, Fault{Kind: kindHang})
 		start := time.Now()
 		b.must("ListSecrets")
 		if got, want := time.Since(start), 3*time.Second; got != want {
@@ -222,7 +222,7 @@ func TestSlowFaults(t *testing.T) {
 func TestParseFault(t *testing.T) {
 	t.Parallel()
 	got, err := ParseFault("action=Get*,secret=prod/*,kind=latency,rate=0.25,seed=7,duration=1.5s")
-	want := Fault{Action: "Get*", Secret: "prod/*", Kind: "latency", Rate: 0.25, Seed: 7, Duration: faultDuration(1500 * time.Millisecond)}
+	want := Fault{Action: "Get*", Secret: "prod/*", Kind: "latency", Rate: 0.25, Seed: 7, Duration: Duration(1500 * time.Millisecond)}
 	if err != nil || got != want {
 		t.Errorf("fault = %+v, %v; want %+v", got, err, want)
 	}
