@@ -17,6 +17,7 @@ demo: build ## a rotation from start to end, on the embedded emulator
 test: vet lint skips ## all that a change must pass; the race detector needs a C compiler
 	CGO_ENABLED=$(if $(CC_HERE),1,0) go test $(if $(CC_HERE),-race) ./...
 	cd test/openapi && go test ./...
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
 
 vet:
 	go vet ./...
@@ -32,7 +33,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
-fuzz: ## every fuzz target for FUZZTIME; make test runs their seeds only
+fuzz: ## every fuzz target for FUZZTIME (make test: a count, since a short time can end a run in its middle)
 	@for package in ./secret ./config ./emulator; do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
@@ -40,9 +41,10 @@ fuzz: ## every fuzz target for FUZZTIME; make test runs their seeds only
 		done; \
 	done
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch
+bench: ## start-up, size and memory beside a floor program; cost of one fetch; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
 	go test -run '^$$' -bench . ./cmd/kmsrun
+	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q

@@ -48,6 +48,7 @@ var (
 	errRotate        = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is not valid.", false}
 	errRotating      = &fault{http.StatusConflict, "Rejected.ResourceInUse", "The secret is being rotated.", false} // neither is published
 	errNotDeleted    = &fault{http.StatusConflict, "Rejected.ResourceInUse", "restore normal secret", false}
+	errNoOwnPolicy   = &fault{http.StatusBadRequest, "Forbidden.KeyPolicyUnSupported", "The specified key does not support key policy.", false} // for a secret in no instance
 )
 
 // missing is the gateway's answer to an absent parameter. The other spelling there, a common code
@@ -64,6 +65,26 @@ func needed(name string) *fault {
 // invalid names the parameter at fault. Two actions have a text without the name, which they put in its place.
 func invalid(name string) *fault {
 	return &fault{http.StatusBadRequest, "InvalidParameter", fmt.Sprintf("The specified parameter %q is not valid.", name), false}
+}
+
+// pageTexts are messages by action and code, where an action's page has others than the rest of the API.
+var pageTexts = map[string]map[string]string{
+	"CreateSecret": {
+		"Forbidden.NoPermission": "You are not authorized to perform the operation.",
+		"Rejected.Throttling":    "The QPS upper limit is exceeded.",
+		"InternalFailure":        "An internal error occurred.",
+	},
+}
+
+// worded is the fault in the words of the action's own page.
+func (f *fault) worded(action string) *fault {
+	text, ok := pageTexts[action][f.code]
+	if !ok {
+		return f
+	}
+	own := *f
+	own.message = text
+	return &own
 }
 
 // asFault finds the fault in err. Anything else is a bug of ours and shows nothing of itself.

@@ -155,7 +155,7 @@ func TestDeniedBody(t *testing.T) {
 func TestSecretPolicy(t *testing.T) {
 	t.Parallel()
 	b := policyBench(t)
-	b.create()
+	b.must("CreateSecret", "SecretName", "s", "VersionId", "v1", "SecretData", canary, "DKMSInstanceId", "kst-1")
 	grant := func(effect, principal string) string {
 		return `{"Version":"1","Statement":[{"Effect":"` + effect + `","Principal":{"RAM":["` + principal + `"]},"Action":["kms:GetSecretValue"],"Resource":["*"]}]}`
 	}
@@ -193,6 +193,11 @@ func TestSecretPolicyRefusals(t *testing.T) {
 		{"GetSecretPolicy", given1("none"), refusedNotFound},
 		{"SetSecretPolicy", given1("s"), "400 MissingPolicy: Policy is mandatory for this action."},
 		{"SetSecretPolicy", append(given1("s"), "Policy", strings.Repeat("x", maxPolicy+1)), refusedInvalid("Policy")},
+		{
+			"SetSecretPolicy",
+			append(given1("s"), "Policy", `{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":"*"},"Action":"*","Resource":"*"}]}`),
+			"400 Forbidden.KeyPolicyUnSupported: The specified key does not support key policy.", // s is in no instance
+		},
 		{
 			"SetSecretPolicy", append(given1("s"), "Policy", `{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`),
 			`400 InvalidParameter: The specified parameter "Policy" is not valid: statement 1: needs a Principal of RAM ARNs.`,

@@ -85,6 +85,9 @@ func (e *Emulator) execute(op operation, caller identity, t subject, req *reques
 	if err := e.authorize(op, caller, t, req); err != nil {
 		return nil, err
 	}
+	if err := e.authorizeKey(op, caller, t, req); err != nil {
+		return nil, err
+	}
 	st, ok := e.accounts.find(t.account)
 	if t.account == caller.account {
 		st, ok = e.accounts.open(t.account), true

@@ -50,10 +50,14 @@ func (st *store) setPolicy(ref string, p ownPolicy) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	s, err := st.usable(ref)
-	if err == nil {
-		s.policy = p
+	if err != nil {
+		return err
 	}
-	return err
+	if s.instance == "" {
+		return errNoOwnPolicy
+	}
+	s.policy = p
+	return nil
 }
 
 // policy returns that of a secret; in the delete window too, as descriptions do.

@@ -50,7 +50,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	status := http.StatusOK
 	if err != nil {
-		f := asFault(err)
+		f := asFault(err).worded(x.Action)
 		status, x.Code, reply = f.status, f.code, f.body(id, r.Host)
 	}
 	x.Status = status
