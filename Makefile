@@ -33,13 +33,8 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
-fuzz: ## every fuzz target for FUZZTIME (make test: a count, since a short time can end a run in its middle)
-	@for package in ./secret ./config ./emulator; do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
-		done; \
-	done
+fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
+	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
 bench: ## start-up, size and memory beside a floor program; cost of one fetch; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms

@@ -3,6 +3,7 @@ package emulator
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ var domains = map[string][]string{
 func parseExtended(kind, text string) (extended, subtype, error) {
 	bad := invalid("ExtendedConfig")
 	var x extended
-	if utf8.RuneCountInString(text) > maxExtended || json.Unmarshal([]byte(text), &x) != nil {
+	if utf8.RuneCountInString(text) > maxExtended || decodeExact(text, &x) != nil {
 		return nil, subtype{}, bad
 	}
 	f, ok := subtypes[kind+" "+x.text("SecretSubType")]
@@ -82,7 +83,7 @@ func (x extended) text(key string) string {
 // with returns a copy that has other custom data, in JSON. Copies of x may be in answers under way.
 func (x extended) with(custom string) (extended, error) {
 	var pairs map[string]any
-	if json.Unmarshal([]byte(custom), &pairs) != nil || pairs == nil || len(pairs) > maxCustom {
+	if decodeExact(custom, &pairs) != nil || pairs == nil || len(pairs) > maxCustom {
 		return nil, invalid("ExtendedConfig.CustomData")
 	}
 	next := maps.Clone(x)
@@ -91,6 +92,16 @@ func (x extended) with(custom string) (extended, error) {
 		return nil, invalid("ExtendedConfig.CustomData")
 	}
 	return next, nil
+}
+
+// decodeExact is json.Unmarshal, but numbers keep their digits.
+func decodeExact(text string, v any) error {
+	if !json.Valid([]byte(text)) {
+		return errors.New("not JSON")
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	return dec.Decode(v)
 }
 
 // String is the configuration as answers have it: compact, keys sorted.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,35 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// errZero refuses what would read as "never" and mean "always": a number that is not given is zero too.
+var errZero = errors.New("times and rate must be greater than 0; leave both out for every call")
+
+// UnmarshalJSON is strict, and refuses a zero that was written down.
+func (f *Fault) UnmarshalJSON(text []byte) error {
+	type plain Fault
+	var given struct {
+		plain
+		Times *int     `json:"times"`
+		Rate  *float64 `json:"rate"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&given); err != nil {
+		return err
+	}
+	if given.Times != nil && *given.Times == 0 || given.Rate != nil && *given.Rate == 0 {
+		return errZero
+	}
+	*f = Fault(given.plain)
+	if given.Times != nil {
+		f.Times = *given.Times
+	}
+	if given.Rate != nil {
+		f.Rate = *given.Rate
+	}
+	return nil
+}
+
 // ParseFault reads a rule of the form action=GetSecretValue,secret=prod/*,kind=throttle,times=3.
 func ParseFault(text string) (Fault, error) {
 	var f Fault
@@ -54,9 +84,13 @@ func ParseFault(text string) (Fault, error) {
 		case "kind":
 			f.Kind = value
 		case "times":
-			f.Times, err = strconv.Atoi(value)
+			if f.Times, err = strconv.Atoi(value); err == nil && f.Times == 0 {
+				return f, fmt.Errorf("fault %q: %w", text, errZero)
+			}
 		case "rate":
-			f.Rate, err = strconv.ParseFloat(value, 64)
+			if f.Rate, err = strconv.ParseFloat(value, 64); err == nil && f.Rate == 0 {
+				return f, fmt.Errorf("fault %q: %w", text, errZero)
+			}
 		case "seed":
 			f.Seed, err = strconv.ParseUint(value, 10, 64)
 		case "duration":

@@ -272,3 +272,22 @@ func TestQuota(t *testing.T) {
 		t.Errorf("a second later %d passed, want %d", got, want)
 	}
 }
+
+func TestZeroIsNotAlways(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []string{"kind=throttle,rate=0", "kind=throttle,times=0", "kind=throttle,rate=0.0"} {
+		if _, err := ParseFault(rule); !errors.Is(err, errZero) {
+			t.Errorf("ParseFault(%q) = %v, want %v", rule, err, errZero)
+		}
+	}
+	for _, rule := range []string{`{"kind":"throttle","rate":0}`, `{"kind":"throttle","times":0}`, `{"kind":"throttle","tmies":1}`} {
+		var f Fault
+		if err := json.Unmarshal([]byte(rule), &f); err == nil {
+			t.Errorf("Unmarshal(%s) = nil, want an error", rule)
+		}
+	}
+	var f Fault
+	if err := json.Unmarshal([]byte(`{"kind":"throttle","times":2,"secret":"a"}`), &f); err != nil || f != (Fault{Kind: "throttle", Times: 2, Secret: "a"}) {
+		t.Errorf("Unmarshal = %+v, %v", f, err)
+	}
+}

@@ -269,3 +269,24 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// What RAM refuses is refused: another case, a key twice, nothing where something must be.
+func TestPolicyIsExact(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"Version":"1","Statement":[{"Effect":"Deny","effect":"Allow","Action":"kms:*","Resource":"*"}]}`,
+		`{"Version":"1","Statement":[{"Effect":"Deny","Effect":"Allow","Action":"kms:*","Resource":"*"}]}`,
+		`{"version":"1","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}`,
+		`{"Version":"1","Statement":[{"Effect":"Deny","Action":null,"Resource":"*"}]}`,
+		`{"Version":"1","Statement":[{"Effect":"Deny","Action":[],"Resource":"*"}]}`,
+		`{"Version":"1","Statement":[{"Effect":"Deny","Action":["kms:*",""],"Resource":"*"}]}`,
+	} {
+		if _, err := parsePolicy(text, identityPolicy); err == nil {
+			t.Errorf("parsePolicy(%s) = nil, want an error", text)
+		}
+	}
+	const good = `{"Version":"1","Statement":[{"Effect":"Deny","Action":["kms:*"],"Resource":"*","Condition":{"Bool":{"acs:SecureTransport":"false"}}}]}`
+	if _, err := parsePolicy(good, identityPolicy); err != nil {
+		t.Errorf("parsePolicy = %v, want nil", err)
+	}
+}

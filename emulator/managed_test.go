@@ -256,3 +256,24 @@ func TestGeneratedKeyPair(t *testing.T) {
 		t.Errorf("the public key is %q", got.PublicKey)
 	}
 }
+
+// A refused change of custom data leaves what there is, and the digits of numbers stay as they came.
+func TestRefusedCustomDataLeavesAll(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const sent = `{"SecretSubType":"SingleUser","DBInstanceId":"rm-1","CustomData":{"n":12345678901234567890,"r":1.10}}`
+	b.must("CreateSecret", "SecretName", "db", "VersionId", "v1", "SecretType", "Rds", "ExtendedConfig", sent,
+		"SecretData", `{"Accounts":[{"AccountName":"a","AccountPassword":"`+canary+`"}]}`)
+	const want = `{"CustomData":{"n":12345678901234567890,"r":1.10},"DBInstanceId":"rm-1","SecretSubType":"SingleUser"}`
+	for _, custom := range []string{"not json", "null", `{"a":1} {}`} {
+		if status, _ := b.call("UpdateSecret", "SecretName", "db", "ExtendedConfig.CustomData", custom); status != 400 {
+			t.Errorf("UpdateSecret %s = %d, want 400", custom, status)
+		}
+		var reply describeReply
+		decode(t, b.must("DescribeSecret", "SecretName", "db"), &reply)
+		if reply.ExtendedConfig != want {
+			t.Errorf("after %s: ExtendedConfig = %s, want %s", custom, reply.ExtendedConfig, want)
+		}
+	}
+	b.must("UpdateSecret", "SecretName", "db", "ExtendedConfig.CustomData", `{"a":"b"}`)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -20,12 +21,55 @@ const (
 type texts []string
 
 func (t *texts) UnmarshalJSON(text []byte) error {
-	var one string
-	if json.Unmarshal(text, &one) == nil {
-		*t = texts{one}
-		return nil
+	var one *string
+	if json.Unmarshal(text, &one) == nil && one != nil {
+		*t = texts{*one}
+	} else if err := json.Unmarshal(text, (*[]string)(t)); err != nil {
+		return err
 	}
-	return json.Unmarshal(text, (*[]string)(t))
+	if len(*t) == 0 || slices.Contains(*t, "") { // null is no list either: a Deny of nothing would allow
+		return errors.New("want a string or a list of strings")
+	}
+	return nil
+}
+
+// exactKeys refuses keys in another case, which encoding/json would take for ours, and doubled ones, of which it would
+// take the last: RAM's names are exact, and a second Effect must not undo the first.
+func exactKeys(text string, known ...string) error {
+	dec := json.NewDecoder(strings.NewReader(text))
+	type level struct {
+		object, value bool // value: the next token is one, not a key
+		seen          map[string]bool
+	}
+	var stack []level
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		top := len(stack) - 1
+		if top >= 0 && stack[top].object && !stack[top].value && token != json.Delim('}') {
+			key := token.(string)
+			if stack[top].seen[key] || slices.ContainsFunc(known, func(k string) bool { return k != key && strings.EqualFold(k, key) }) {
+				return errors.New("a doubled key, or one in another case")
+			}
+			stack[top].seen[key], stack[top].value = true, true
+			continue
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			stack = append(stack, level{object: token == json.Delim('{'), seen: map[string]bool{}})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:top]
+		}
+		if top := len(stack) - 1; top >= 0 {
+			stack[top].value = false
+		}
+	}
 }
 
 type policyJSON struct {
@@ -61,7 +105,11 @@ func parsePolicy(text string, kind policyKind) (policy, error) {
 	var doc policyJSON
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&doc); err != nil {
+	err := exactKeys(text, "Version", "Statement", "Sid", "Effect", "Action", "Resource", "Principal", "Condition")
+	if err == nil {
+		err = dec.Decode(&doc)
+	}
+	if err != nil {
 		return policy{}, &policyError{-1, "not a policy document of Version, Statement, Effect, Action, Resource and Condition" + principalHint(kind)}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

@@ -66,9 +66,10 @@ func (s *secret) settle(now time.Time) {
 	if m.rotation.interval == 0 {
 		return
 	}
-	if missed := int64(now.Sub(m.rotation.next)/m.rotation.interval) + 1; missed > maxVersions {
+	period := max(m.rotation.interval, m.subtype.overlap) // an overlap holds the next one up
+	if missed := int64(now.Sub(m.rotation.next)/period) + 1; missed > maxVersions {
 		left := (missed - maxVersions) &^ 1
-		m.rotation.next = m.rotation.next.Add(time.Duration(left) * m.rotation.interval)
+		m.rotation.next = m.rotation.next.Add(time.Duration(left) * period)
 	}
 	for !m.rotation.next.After(now) {
 		s.expire(m.rotation.next)

@@ -132,3 +132,28 @@ func TestAccessKeyOverlap(t *testing.T) {
 		t.Errorf("stage %s, want %s", got, want)
 	}
 }
+
+// A leap of the clock makes the same dates as many small steps, also where an overlap holds rotations up.
+func TestLeapsAreLikeSteps(t *testing.T) {
+	t.Parallel()
+	const config = `{"SecretSubType":"RamUserAccessKey","UserName":"app"}`
+	last := func(steps int, step time.Duration) string {
+		b := newBench(t)
+		b.must("CreateSecret", "SecretName", "$Auto", "VersionId", "v1", "SecretType", "RAMCredentials", "ExtendedConfig", config,
+			"SecretData", `{"AccessKeys":[{"AccessKeyId":"id","AccessKeySecret":"`+canary+`"}]}`,
+			"EnableAutomaticRotation", "true", "RotationInterval", "6h")
+		var reply describeReply
+		for range steps {
+			if err := b.Advance(step); err != nil {
+				t.Fatal(err)
+			}
+			decode(t, b.must("DescribeSecret", "SecretName", "acs/ram/user/app"), &reply)
+		}
+		return reply.LastRotationDate + " " + reply.NextRotationDate
+	}
+	for _, days := range []int{1, 4, 40} {
+		if got, want := last(1, time.Duration(days)*day), last(4*days, 6*time.Hour); got != want {
+			t.Errorf("%d days at once: %s, want %s", days, got, want)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // ServeHTTP answers one call of the API: GET or POST of "/", parameters in the query or in a form body of up to 1 MiB.
-// Every answer is one document, JSON or XML, in one write. Other paths are what else a program may find around KMS.
+// Every answer is one document, JSON or XML, handed to the connection whole. Other paths are what else a program may find around KMS.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, controlPath):
@@ -76,7 +76,9 @@ func (e *Emulator) answer(ctx context.Context, req *request, id string, x *Reque
 		return nil, nil, err
 	}
 	about := e.subject(op, caller, req.params)
-	x.know(caller, about)
+	if !op.unsigned { // of somebody who has not been believed nothing is written down
+		x.know(caller, about)
+	}
 	if e.quota != nil && op.sts == nil && !e.quota.take(caller.account, op.name, e.clock.now()) {
 		return nil, nil, errThrottled
 	}

@@ -71,9 +71,11 @@ func (st *store) update(ref string, description, custom *string) (string, error)
 		if s.kind == kindGeneric {
 			return "", invalid("ExtendedConfig.CustomData")
 		}
-		if s.managed.extended, err = s.managed.extended.with(*custom); err != nil {
-			return "", err
+		next, err := s.managed.extended.with(*custom)
+		if err != nil {
+			return "", err // what there is stays
 		}
+		s.managed.extended = next
 	}
 	if description != nil {
 		s.description = *description

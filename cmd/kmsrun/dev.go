@@ -15,7 +15,9 @@ import (
 // devEmulator is the emulator inside kmsrun that --dev starts. A nil one stands for
 // the real KMS.
 type devEmulator struct {
+	server   *emulator.Emulator
 	seed     *emulator.Seed
+	listener net.Listener
 	endpoint string
 }
 
@@ -25,8 +27,8 @@ const (
 	devKeySecret = "emulator-secret"
 )
 
-// startDev serves the seed file on loopback; an empty path starts nothing.
-func startDev(ctx context.Context, path string) (*devEmulator, error) {
+// startDev loads the seed file and listens on loopback; an empty path starts nothing.
+func startDev(path string) (*devEmulator, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -39,15 +41,18 @@ func startDev(ctx context.Context, path string) (*devEmulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded emulator: %w", err)
 	}
-	go func() { _ = serveUntil(ctx, listener, server) }()
-	return &devEmulator{seed: seed, endpoint: "http://" + listener.Addr().String()}, nil
+	return &devEmulator{server: server, seed: seed, listener: listener, endpoint: "http://" + listener.Addr().String()}, nil
 }
 
-// watch lets a save of the seed file rotate, until ctx ends.
-func (d *devEmulator) watch(ctx context.Context, log *slog.Logger) {
-	if d != nil {
-		log.Warn("secrets come from the embedded emulator, not from KMS", "endpoint", d.endpoint)
-		watchSeed(ctx, d.seed, log)
+// serve answers calls, and lets a save of the seed file rotate, until ctx ends.
+func (d *devEmulator) serve(ctx context.Context, log *slog.Logger) {
+	if d == nil {
+		return
+	}
+	log.Warn("secrets come from the embedded emulator, not from KMS", "endpoint", d.endpoint)
+	go watchSeed(ctx, d.seed, log)
+	if err := serveUntil(ctx, d.listener, d.server, log); err != nil {
+		log.Error("the embedded emulator ended", "err", err)
 	}
 }
 

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -93,8 +96,15 @@ func runEmulator(flags *pflag.FlagSet, stdout io.Writer, out *stderr) error {
 	if seed != nil {
 		go watchSeed(ctx, seed, log)
 	}
-	return serveUntil(ctx, listener, server)
+	return serveUntil(ctx, listener, server, log)
 }
+
+// The shapes of what goes into ARNs.
+var (
+	digits      = regexp.MustCompile(`^[0-9]+$`)
+	regionShape = regexp.MustCompile(`^[a-z0-9-]+$`)
+	roleShape   = regexp.MustCompile(`^[A-Za-z0-9.@_-]*$`)
+)
 
 // newEmulator is the emulator that the flags describe, and its seed if it has one.
 func newEmulator(flags *pflag.FlagSet) (*emulator.Emulator, *emulator.Seed, error) {
@@ -105,6 +115,14 @@ func newEmulator(flags *pflag.FlagSet) (*emulator.Emulator, *emulator.Seed, erro
 		ECSRole: text("ecs-role"), RealQuotas: text("quota") == "real",
 	}
 	cfg.IMDSv1, _ = flags.GetBool("imdsv1")
+	for name, shape := range map[string]*regexp.Regexp{"account-id": digits, "region": regionShape, "ecs-role": roleShape} {
+		if !shape.MatchString(text(name)) {
+			return nil, nil, fmt.Errorf("--%s: want %s, got %q", name, shape, text(name))
+		}
+	}
+	if cfg.IMDSv1 && cfg.ECSRole == "" {
+		return nil, nil, errors.New("--imdsv1 needs --ecs-role")
+	}
 	if quota := text("quota"); quota != "real" && quota != "off" {
 		return nil, nil, fmt.Errorf("--quota %q: want off or real", quota)
 	}
@@ -170,8 +188,8 @@ func listenEmulator(flags *pflag.FlagSet) (listener net.Listener, scheme string,
 }
 
 // serveUntil serves until ctx ends, and then lets calls under way finish for a moment.
-func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: stdlog.New(panics{log}, "", 0)}
 	finished := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(finished)
@@ -184,6 +202,18 @@ func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler
 	}
 	<-finished // Serve returns when Shutdown begins
 	return nil
+}
+
+// panics is where net/http writes what went wrong with a connection. Clients that hang
+// up or speak no TLS are of no interest; a panic is a fault of ours. Its text is not
+// shown, since it may hold a value.
+type panics struct{ log *slog.Logger }
+
+func (p panics) Write(text []byte) (int, error) {
+	if bytes.Contains(text, []byte("panic serving")) {
+		p.log.Error("the emulator failed while it served a call; please report what was called")
+	}
+	return len(text), nil
 }
 
 func watchSeed(ctx context.Context, seed *emulator.Seed, log *slog.Logger) {

@@ -77,7 +77,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	seed, _ := flags.GetString("dev")
-	dev, err := startDev(ctx, seed)
+	dev, err := startDev(seed)
 	if err != nil {
 		return inject.Status{}, err
 	}
@@ -89,7 +89,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	for _, w := range c.Warnings {
 		log.Warn("doubtful declaration", "where", w.Error())
 	}
-	go dev.watch(ctx, log)
+	go dev.serve(ctx, log)
 
 	plan := inject.Plan{
 		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
