@@ -70,14 +70,16 @@ func (s *stderr) run(to io.Writer) {
 	runtime.LockOSThread()
 	block(syscall.SIGTTOU)
 	for l := range s.queue {
-		if l.written != nil {
-			close(l.written)
-			continue
+		if len(l.text) > 0 {
+			_, _ = to.Write(l.text) // to a closed stderr there is nothing to say
 		}
-		if n := s.dropped.Swap(0); n > 0 {
+		if n := s.dropped.Load(); n > 0 && len(s.queue) == 0 { // what was dropped came after what was queued
+			s.dropped.Add(-n)
 			_, _ = fmt.Fprintf(to, "kmsrun: %d lines were dropped here: stderr was not read\n", n)
 		}
-		_, _ = to.Write(l.text) // to a closed stderr there is nothing to say
+		if l.written != nil {
+			close(l.written)
+		}
 	}
 }
 
