@@ -80,7 +80,7 @@ func TestAnswers(t *testing.T) {
 		{"delete window", 409, kmsError("Rejected.ResourceInDeleteWindow"), Deleting, "Rejected.ResourceInDeleteWindow"},
 		{"not found", 404, kmsError("Forbidden.ResourceNotFound"), NotFound, "Forbidden.ResourceNotFound"},
 		{"signature", 400, kmsError("SignatureDoesNotMatch"), BadCredentials, "SignatureDoesNotMatch"},
-		{"token expired", 403, kmsError("InvalidSecurityToken.Expired"), BadCredentials, "InvalidSecurityToken.Expired"},
+		{"token expired", 403, kmsError("InvalidSecurityToken.Expired"), Expired, "InvalidSecurityToken.Expired"},
 		{"parameter", 400, kmsError("InvalidParameter"), Invalid, "InvalidParameter"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -45,11 +45,11 @@ func withToken() Credentials {
 
 func newClient(t testing.TB, settings config.KMS, credentials Credentials) *Client {
 	t.Helper()
-	c, err := New(settings, credentials, "kmsrun/test", func(Call) {})
+	c, err := New(settings, Fixed(credentials), "kmsrun/test", func(Call) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.transport.(*http.Transport).CloseIdleConnections)
+	t.Cleanup(c.closeIdle)
 	return c
 }
 
