@@ -50,6 +50,9 @@ func newBridge(ask source, tell func(Credentials)) *bridge {
 
 func newSession(keys Credentials, now time.Time) *session {
 	s := &session{keys: keys}
+	if keys.reread > 0 {
+		s.renew = now.Add(keys.reread)
+	}
 	if !keys.expires.IsZero() {
 		life := keys.expires.Sub(now)
 		s.renew = keys.expires.Add(-min(life/3, longestLead))
@@ -160,8 +163,8 @@ func (b *bridge) keep(ctx context.Context) {
 	}
 	for {
 		have := b.last.Load()
-		if have.renew.IsZero() {
-			return // an access key for ever
+		if have.end.IsZero() {
+			return // an access key: nothing ends while nobody asks
 		}
 		timer := time.NewTimer(max(time.Until(have.renew), 100*time.Millisecond))
 		select {

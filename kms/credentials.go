@@ -14,6 +14,7 @@ type Credentials struct {
 	secret  func() string
 	token   func() string // nil without one
 	expires time.Time     // zero: never
+	reread  time.Duration // how soon to look again without an end in sight; 0: never
 }
 
 // identity is what may be told of credentials.

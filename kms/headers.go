@@ -17,7 +17,7 @@ var timeLeft = regexp.MustCompile(`TimeLeft:([0-9]{1,9})`)
 // pause is how long an answer asks its client to wait before the next try.
 func pause(header http.Header) time.Duration {
 	var longest time.Duration
-	if seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 16); err == nil {
+	if seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 32); err == nil {
 		longest = time.Duration(seconds) * time.Second
 	} else if at, err := http.ParseTime(header.Get("Retry-After")); err == nil {
 		longest = time.Until(at)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/secret"
@@ -130,6 +131,10 @@ func (l *logins) source(a config.Auth) source {
 	}
 }
 
+// rereadFiles is how soon files are read again: whoever renews the keys in them tells
+// nobody, and reading costs next to nothing.
+const rereadFiles = time.Second
+
 // accessKey reads an access key or STS token from files, or from the environment.
 func (l *logins) accessKey(a config.Auth) (Credentials, *Error) {
 	if a.AccessKeyIDFile == "" {
@@ -158,6 +163,7 @@ func (l *logins) accessKey(a config.Auth) (Credentials, *Error) {
 		keys = stsToken(words[0], words[1], words[2])
 		keys.what = "the STS token of " + a.SecurityTokenFile
 	}
+	keys.reread = rereadFiles
 	keys.from = [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile}
 	return keys, nil
 }

@@ -44,6 +44,9 @@ func (l *logins) assumeRole(ctx context.Context, a config.Auth, source Credentia
 		if err.Kind == Denied {
 			err.advice = "grant sts:AssumeRole on " + a.RoleARN + err.grantee() + ", and let the role's trust policy name the caller (and external_id)"
 		}
+		if err.Code != "" && err.Kind == Invalid {
+			err.advice = "check role_arn, session_name and external_id"
+		}
 		return Credentials{}, err
 	}
 	return keys.ofRole(a.RoleARN), nil

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -227,5 +228,25 @@ func TestTwoProfiles(t *testing.T) {
 	failure(t, err, Denied)
 	if want := "grant kms:GetSecretValue on acs:kms:cn-hangzhou:" + account2 + ":secret/prod/db to " + auditRole + ","; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %s, want %s in it", err, want)
+	}
+}
+
+func TestExternalID(t *testing.T) {
+	t.Parallel()
+	sent := make(chan string, 1)
+	sts := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent <- r.URL.Query().Get("ExternalId") + " " + r.URL.Query().Get("RoleSessionName")
+		_, _ = io.WriteString(w, `{"Credentials":{"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t","Expiration":"2099-01-01T00:00:00Z"}}`)
+	}))
+	server := serve(t, answering(http.StatusOK, goodAnswer))
+	c, _ := loginClient(t, server, environment(appKey...), map[string]config.Auth{
+		config.DefaultAuth: {Type: "assume_role", RoleARN: readerRole, Source: "key", ExternalID: "ex", SessionName: "shop", STSEndpoint: sts.URL},
+		"key":              {Type: "chain"},
+	})
+	if _, err := c.Get(t.Context(), current); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-sent, "ex shop"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -77,7 +77,6 @@ func TestMany(t *testing.T) {
 		"instance":         {Type: "ecs_role", MetadataEndpoint: server.URL},
 		"key":              {Type: "access_key"},
 	})
-	c.limit.SetLimit(2000)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	var group sync.WaitGroup
@@ -124,7 +123,6 @@ func secureServer(t testing.TB, delay time.Duration) (*httptest.Server, config.K
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	settings := settingsFor(server.URL)
-	settings.RateLimit = 1e6
 	settings.Timeout = time.Minute
 	settings.CAFile = write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	return server, settings, &opened
@@ -172,7 +170,6 @@ func TestCancelAnyMoment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.limit.SetLimit(1e6)
 		for i := range 200 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*60*time.Microsecond)
 			began := time.Now()
