@@ -110,6 +110,7 @@ func TestAnswerBytes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, json, want string }{
 		{"invalid UTF-8", "\xff\xfe", "\xff\xfe"},
+		{"lone surrogates", `a\ud800b\udc00`, "a\ufffdb\ufffd"},
 		{"NUL and newline", `a\u0000b\n`, "a\x00b\n"},
 		{"beyond the BMP", `\ud83d\ude00ü`, "😀ü"},
 	} {

@@ -76,7 +76,10 @@ func (c *Client) Get(ctx context.Context, id secret.ID) (secret.Value, error) {
 // fetch reads from the region of id, and while that is out of reach from the
 // fallback regions in their order.
 func (c *Client) fetch(ctx context.Context, id secret.ID) (secret.Value, *Error) {
-	p := c.profiles[profileName(id)]
+	p, ok := c.profiles[profileName(id)]
+	if !ok { // config refuses such a declaration
+		return secret.Value{}, noCredentials("no auth profile "+profileName(id), "declare it")
+	}
 	region, err := c.regionOf(ctx, id, p)
 	if err != nil {
 		return secret.Value{}, err

@@ -55,7 +55,7 @@ func profileName(id secret.ID) string {
 }
 
 func (c *Client) newProfiles(login Login) map[string]*profile {
-	if login.Fixed != nil {
+	if len(login.Auth) == 0 {
 		login.Auth = map[string]config.Auth{config.DefaultAuth: {}}
 	}
 	if login.Using == nil {

@@ -63,7 +63,9 @@ func (d *devEmulator) overrides() []config.Override {
 // login is the emulator's access key, or what the declaration says.
 func (d *devEmulator) login(plan *inject.Plan) kms.Login {
 	if d != nil {
-		return kms.Fixed(kms.AccessKey(devKeyID, devKeySecret))
+		login := kms.Fixed(kms.AccessKey(devKeyID, devKeySecret))
+		login.Auth = plan.Config.Auth // whatever profile a reference names: here it has this key
+		return login
 	}
 	return kms.Login{Auth: plan.Config.Auth, Lookup: os.LookupEnv, Using: func(auth, identity string) {
 		plan.Log.Info("logged in", "auth", auth, "identity", identity)

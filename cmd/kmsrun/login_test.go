@@ -236,3 +236,31 @@ func TestTwoLogins(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestStartSaysWhatItWaitsFor after three seconds.
+func TestStartSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.put(t, "db", "v1", "one")
+	if err := s.Fault(emulator.Fault{Kind: "throttle"}); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, s.environ("DB=kms://db"), "exec", "--", "sh", "-c", "echo $DB")
+	waits := regexp.MustCompile(`still waiting for KMS.*throttled \(Rejected.Throttling`)
+	r.await("the line about waiting", func() bool { return waits.MatchString(r.err.String()) })
+	s.ClearFaults()
+	r.awaitOutput("one\n")
+	if got := r.wait(); got != 0 {
+		t.Errorf("exit status: got %d, want 0", got)
+	}
+}
+
+// TestDevWithProfiles: --dev stands for every account.
+func TestDevWithProfiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	seed := put(t, dir, "seed.yaml", "secrets: {db: one}\n")
+	declaration := put(t, dir, "kmsrun.yaml", "auth:\n  audit: {type: assume_role, role_arn: '"+auditRole+"'}\nenv: {A: kms://db, B: 'kms://db?auth=audit'}\n")
+	r := start(t, []string{"PATH=" + os.Getenv("PATH")}, "exec", "--dev", seed, "-c", declaration, "--", "sh", "-c", "echo $A $B")
+	r.awaitOutput("one one\n")
+}
