@@ -52,13 +52,13 @@ func TestBridgeAsksOnceForMany(t *testing.T) {
 // and again.
 func TestBridgeKeepsTheLastGood(t *testing.T) {
 	t.Parallel()
-	s := &sessions{life: 600 * time.Millisecond}
+	s := &sessions{life: 3 * time.Second}
 	b := newBridge(s.ask, func(Credentials) {})
 	if _, err := b.get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.fail.Store(true)
-	time.Sleep(450 * time.Millisecond) // renewal is due, the end is not
+	time.Sleep(2100 * time.Millisecond) // renewal is due, the end is not
 	for range 5 {
 		if keys, err := b.get(t.Context()); err != nil || keys.id != "1" {
 			t.Fatalf("got %q, %v, want the session that is still valid", keys.id, err)
@@ -67,7 +67,7 @@ func TestBridgeKeepsTheLastGood(t *testing.T) {
 	if got := s.asked.Load(); got != 2 {
 		t.Errorf("logins: got %d, want 2: the failure counts for a second", got)
 	}
-	time.Sleep(150 * time.Millisecond)
+	time.Sleep(800 * time.Millisecond)
 	if _, err := b.get(t.Context()); err == nil || err.Kind != Unavailable {
 		t.Errorf("after its end: got %v, want the failure", err)
 	}
