@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Version  int             `yaml:"version"`
 	KMS      KMS             `yaml:"kms"`
+	Auth     map[string]Auth `yaml:"auth"` // by the name that ?auth= says
 	ScanEnv  bool            `yaml:"scan_env"`
 	Env      map[string]Text `yaml:"env"`
 	Files    Files           `yaml:"files"`
@@ -29,14 +30,16 @@ type Config struct {
 
 // KMS says where the secrets are and how to ask for them.
 type KMS struct {
-	Region       string        `yaml:"region"`        // not needed with an explicit endpoint
-	Network      string        `yaml:"network"`       // public | vpc
-	Endpoint     string        `yaml:"endpoint"`      // host, https://host or http://host:port
-	InsecureHTTP bool          `yaml:"insecure_http"` // plain http to more than loopback
-	CAFile       string        `yaml:"ca_file"`       // PEM; trusted besides the system's roots
-	Timeout      time.Duration `yaml:"timeout"`       // of one call
-	StartTimeout time.Duration `yaml:"start_timeout"` // of all of the first fetch, retries included
-	Concurrency  int           `yaml:"concurrency"`   // calls under way at once
+	Region       string        `yaml:"region"`           // not needed with an explicit endpoint
+	Network      string        `yaml:"network"`          // public | vpc
+	Endpoint     string        `yaml:"endpoint"`         // host, https://host or http://host:port
+	InsecureHTTP bool          `yaml:"insecure_http"`    // plain http to more than loopback
+	CAFile       string        `yaml:"ca_file"`          // PEM; trusted besides the system's roots
+	Fallback     []string      `yaml:"fallback_regions"` // tried in order while the region is out of reach
+	Timeout      time.Duration `yaml:"timeout"`          // of one call
+	StartTimeout time.Duration `yaml:"start_timeout"`    // of all of the first fetch, retries included
+	Concurrency  int           `yaml:"concurrency"`      // calls under way at once
+	RateLimit    float64       `yaml:"rate_limit"`       // calls per second of this process
 }
 
 // Files says which files the program gets, and where.
@@ -98,7 +101,9 @@ func Default() Config {
 			Timeout:      10 * time.Second,
 			StartTimeout: 60 * time.Second,
 			Concurrency:  8,
+			RateLimit:    50,
 		},
+		Auth:    map[string]Auth{DefaultAuth: {Type: "chain"}},
 		ScanEnv: true,
 		Env:     map[string]Text{},
 		Files: Files{

@@ -17,7 +17,9 @@ type decoder struct {
 	faulted map[string]bool  // dotted keys with a fault
 	where   map[string]Fault // by dotted key; Text is empty
 	file    string           // being decoded
-	origin  string           // of the override being decoded: a flag or a variable
+	// instance is whether the metadata of an ECS instance may be asked for the region.
+	instance bool
+	origin   string // of the override being decoded: a flag or a variable
 }
 
 // fault adds what is wrong with a key.
@@ -66,6 +68,8 @@ func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
 		d.decode(node, shortField(target), key)
 	case kind == reflect.Map:
 		d.decodeMap(node, target, key)
+	case kind == reflect.Slice && !scalar:
+		d.decodeList(node, target, key)
 	case !scalar:
 		d.fault(key, "want a single value")
 	default:
@@ -104,6 +108,19 @@ func (d *decoder) decodeMap(node *yaml.Node, target reflect.Value, key string) {
 		d.decode(value, element, path)
 		target.SetMapIndex(reflect.ValueOf(name), element)
 	})
+}
+
+// decodeList replaces the list as a whole.
+func (d *decoder) decodeList(node *yaml.Node, target reflect.Value, key string) {
+	if node.Kind != yaml.SequenceNode {
+		d.fault(key, "want a list")
+		return
+	}
+	list := reflect.MakeSlice(target.Type(), len(node.Content), len(node.Content))
+	for i, element := range node.Content {
+		d.decode(element, list.Index(i), key)
+	}
+	target.Set(list)
 }
 
 // eachPair calls do for every key of a mapping, once.

@@ -11,13 +11,34 @@ const (
 	badName = "not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
 	badVar  = "not a variable name: want letters, digits and _, not starting with a digit"
 	noValue = `want a value; write "" for an empty one`
-	atTop   = "unknown key; known here: child, env, files, http, kms, log, on_change, scan_env, version, watch"
+	atTop   = "unknown key; known here: auth, child, env, files, http, kms, log, on_change, scan_env, version, watch"
 )
 
 // invalid pairs testdata/invalid-NAME.yaml with its error lines; the path before a
 // colon at the start is left out.
 var invalid = map[string][]string{
-	"alias-null":       {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
+	"alias-null": {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
+	"auth": {
+		`:4: auth.a.type: want access_key, assume_role, chain, ecs_role, oidc, profile, sts, uri`,
+		`:5: auth.b.role_arn: not for type access_key, which takes access_key_id_file, access_key_secret_file`,
+		`:6: auth.c: want access_key_id_file, access_key_secret_file, security_token_file together, or none of them for the environment's`,
+		`:7: auth.d.metadata_endpoint: want http://127.0.0.1:PORT: it stands in for an instance's metadata in tests`,
+		`:8: auth.e.role_arn: want acs:ram::ACCOUNT:role/NAME, got "reader"`,
+		`:8: auth.e.sts_endpoint: want a host, https://HOST, or http://127.0.0.1:PORT (plain http is for loopback only)`,
+		`:9: auth.f.source: f from g from f starts from itself: want a source that is not assumed from it`,
+		`:10: auth.g.source: g from f from g starts from itself: want a source that is not assumed from it`,
+		`:11: auth.h.source: no auth profile "nobody": declare auth.nobody`,
+		`:12: auth.i.role_arn: want acs:ram::ACCOUNT:role/NAME`,
+		`:13: auth.j.uri: want http://HOST/PATH or https://HOST/PATH`,
+		`:14: auth.k.session_name: want 2 to 64 of A-Z a-z 0-9 . @ _ -, got "a b"`,
+		`:16: env.A: no auth profile "none": declare auth.none, or want one of a, b, c, d, default, e, f, g, h, i, j, k`,
+	},
+	"regions": {
+		`:3: kms.fallback_regions: want a region such as cn-hangzhou, got "CN"`,
+		`:3: kms.fallback_regions: an explicit endpoint has no other regions: want one of them`,
+		`:4: kms.rate_limit: want more than 0 calls per second, got 0`,
+	},
+	"regions-list":     {`:2: kms.fallback_regions: want a list`},
 	"concurrency":      {`:2: kms.concurrency: want 1 to 64, got 0`},
 	"concurrency-high": {`:2: kms.concurrency: want 1 to 64, got 65`},
 	"debounce":         {`:2: watch.debounce: want 0s or more, got -1s`},
@@ -39,7 +60,7 @@ var invalid = map[string][]string{
 	"env-null":      {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
 	"env-reference": {
 		`:4: env.A: name "http@host:9600/kms": ` + badName,
-		`:5: env.B: unknown option "as": want stage=LABEL or version=ID`,
+		`:5: env.B: unknown option "as": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
 		`:6: env.C: "acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
 	},
 	"files-dir":        {`:2: files.dir: want an absolute path, got "run/kmsrun"`},
@@ -130,7 +151,7 @@ func TestLoadInvalid(t *testing.T) {
 			}
 			want = append(want, line)
 		}
-		_, err := Load(Source{File: file})
+		_, err := Load(Source{File: file, Environ: []string{"ALIBABA_CLOUD_ECS_METADATA_DISABLED=true"}})
 		if got := lines(t, err); !slices.Equal(got, want) {
 			t.Errorf("%s:\ngot  %s\nwant %s", file, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 		}

@@ -49,11 +49,12 @@ func Load(src Source) (Config, error) {
 		d.decode(nest(o.Key, o.Value), reflect.ValueOf(&c).Elem(), "")
 	}
 	if c.KMS.Region == "" {
-		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
+		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION", "ALICLOUD_REGION_ID", "ALICLOUD_REGION")
 	}
 	if c.ScanEnv {
 		d.scan(&c, src.Environ)
 	}
+	d.instance = !strings.EqualFold(firstVariable(src.Environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "ALICLOUD_ECS_METADATA_DISABLED"), "true")
 	d.validate(&c)
 	return c, d.faults.err()
 }

@@ -67,7 +67,11 @@ func TestLoadFull(t *testing.T) {
 		Version: 1,
 		KMS: KMS{
 			Region: "cn-hangzhou", Network: "vpc", Endpoint: "http://kms.internal:8080", InsecureHTTP: true, CAFile: "/etc/ca.pem",
-			Timeout: 5 * time.Second, StartTimeout: 2 * time.Minute, Concurrency: 4,
+			Timeout: 5 * time.Second, StartTimeout: 2 * time.Minute, Concurrency: 4, RateLimit: 7.5,
+		},
+		Auth: map[string]Auth{
+			"default": {Type: "chain"},
+			"audit":   {Type: "assume_role", RoleARN: "acs:ram::2:role/audit", ExternalID: "x", SessionName: "kmsrun"},
 		},
 		ScanEnv: false,
 		Env: map[string]Text{
@@ -100,7 +104,7 @@ func TestLoadFull(t *testing.T) {
 		Warnings: []Fault{
 			{File: "testdata/full.yaml", Line: 6, Key: "kms.insecure_http", Text: "secrets travel in the clear"},
 			{
-				File: "testdata/full.yaml", Line: 24, Key: "files.items.tls.crt",
+				File: "testdata/full.yaml", Line: 25, Key: "files.items.tls.crt",
 				Text: "acs:kms:cn-beijing:123:secret/tls?version=v1 is pinned to a version: it never changes, " +
 					"managed secrets ignore it, and generic secrets keep only 10 versions",
 			},
@@ -234,7 +238,7 @@ func TestLoadNamesOverridesInFaults(t *testing.T) {
 			[]string{
 				`KMSRUN_INTERVAL: want a duration such as 30s or 5m, got "soon"`,
 				`--log-level: want debug, info, warn or error, got "all"`,
-				`--env A: unknown option "x": want stage=LABEL or version=ID`,
+				`--env A: unknown option "x": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
 				`testdata/invalid-network.yaml:2: kms.network: want public or vpc, got "private"`,
 			},
 		},
@@ -259,7 +263,7 @@ func TestLoadNamesOverridesInFaults(t *testing.T) {
 			[]string{`testdata/invalid-debounce-max.yaml:1: watch.debounce_max: want at least watch.debounce (11s), got 10s`},
 		},
 		"not blamed for what is missing": {
-			Source{Overrides: []Override{{[]string{"kms", "ca_file"}, "/ca", "--ca-file"}, {[]string{"env", "A"}, "kms://a", "--env A"}}},
+			Source{Environ: []string{"ALIBABA_CLOUD_ECS_METADATA_DISABLED=true"}, Overrides: []Override{{[]string{"kms", "ca_file"}, "/ca", "--ca-file"}, {[]string{"env", "A"}, "kms://a", "--env A"}}},
 			[]string{`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
 		},
 	} {
@@ -313,7 +317,7 @@ func TestLoadScanFaults(t *testing.T) {
 	_, err := Load(Source{Environ: environ})
 	want := []string{
 		`environment variable A: selector "jmes:b" is not supported: want a key of the secret, or /a/b`,
-		`environment variable B: unknown option "as": want stage=LABEL or version=ID`,
+		`environment variable B: unknown option "as": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
 	}
 	if got := lines(t, err); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

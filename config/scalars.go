@@ -92,6 +92,8 @@ func parseScalar(target any, text string) error {
 		return parse(t, text, parseLevel, "debug, info, warn or error")
 	case interface{ UnmarshalText([]byte) error }:
 		return t.UnmarshalText([]byte(text))
+	case *[]string:
+		return errors.New("want a list")
 	default:
 		return errors.New("want a map") // which may be a secret in the wrong place
 	}

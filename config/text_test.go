@@ -79,7 +79,7 @@ func TestParseTextRefuses(t *testing.T) {
 		"x ${kms://a b} y":            `name "a b": ` + badName,
 		"${kms:a}":                    `not a reference: want kms://NAME or an ARN, got "kms:a"`,
 		"${acs:kms:r:1:key/a}":        `"acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
-		"${kms://a?as=fd}":            `unknown option "as": want stage=LABEL or version=ID`,
+		"${kms://a?as=fd}":            `unknown option "as": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
 		"${kms://a#}":                 `nothing after #: want a key of the secret, or /a/b`,
 		"${kms://a#''}":               `nothing after #: want a key of the secret, or /a/b`,
 		"${kms://a#|trim}":            `nothing after #: want a key of the secret, or /a/b`,

@@ -25,6 +25,8 @@ func (d *decoder) validate(c *Config) {
 		d.fault("version", "want 1, got %d", c.Version)
 	}
 	d.validateKMS(c)
+	d.validateRegions(c)
+	d.validateAuth(c)
 	d.validateEnv(c)
 	d.validateFiles(c)
 	d.validateTimes(c)
@@ -42,9 +44,6 @@ func (d *decoder) oneOf(key, got string, want ...string) {
 
 func (d *decoder) validateKMS(c *Config) {
 	d.oneOf("kms.network", c.KMS.Network, "public", "vpc")
-	if c.KMS.Region != "" && !regionName.MatchString(c.KMS.Region) {
-		d.fault("kms.region", "want a region such as cn-hangzhou, got %q", c.KMS.Region)
-	}
 	if c.KMS.Concurrency < 1 || c.KMS.Concurrency > 64 {
 		d.fault("kms.concurrency", "want 1 to 64, got %d", c.KMS.Concurrency)
 	}
@@ -58,7 +57,27 @@ func (d *decoder) validateKMS(c *Config) {
 			d.warn(c, "kms.insecure_http", "secrets travel in the clear")
 		}
 	}
-	if c.KMS.Region == "" && c.KMS.Endpoint == "" && needsRegion(c.IDs()) {
+	if !(c.KMS.RateLimit > 0) { // true for NaN too
+		d.fault("kms.rate_limit", "want more than 0 calls per second, got %v", c.KMS.RateLimit)
+	}
+}
+
+func (d *decoder) validateRegions(c *Config) {
+	isRegion := func(key, region string) {
+		if !regionName.MatchString(region) {
+			d.fault(key, "want a region such as cn-hangzhou, got %q", region)
+		}
+	}
+	if c.KMS.Region != "" {
+		isRegion("kms.region", c.KMS.Region)
+	}
+	for _, region := range c.KMS.Fallback {
+		isRegion("kms.fallback_regions", region)
+	}
+	if len(c.KMS.Fallback) > 0 && c.KMS.Endpoint != "" {
+		d.fault("kms.fallback_regions", "an explicit endpoint has no other regions: want one of them")
+	}
+	if c.KMS.Region == "" && c.KMS.Endpoint == "" && !d.instance && needsRegion(c.IDs()) {
 		d.fault("kms.region", "no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)")
 	}
 }
@@ -79,6 +98,11 @@ func (d *decoder) validateEnv(c *Config) {
 
 func (d *decoder) validateText(c *Config, key string, t Text) {
 	for _, p := range t.Parts {
+		if name := p.Ref.ID.Auth; name != "" {
+			if _, ok := c.Auth[name]; !ok {
+				d.fault(key, "no auth profile %q: declare auth.%s, or want one of %s", name, name, strings.Join(sortedKeys(c.Auth), ", "))
+			}
+		}
 		if p.FilesDir && len(c.Files.Items) == 0 {
 			d.fault(key, "${files_dir} needs a file: files.items is empty")
 		}

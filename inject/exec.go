@@ -38,6 +38,7 @@ type Plan struct {
 
 	Fetch      watch.Fetch        // while watching
 	FetchFirst watch.PatientFetch // before the start
+	WaitsFor   func() error       // what FetchFirst met last, for a start that takes long
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
 	BeforeExec func()                      // called before this process becomes the program

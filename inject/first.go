@@ -42,7 +42,7 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 		select {
 		case <-slow:
 			f.exec.Log.Warn("still waiting for KMS; the program starts when every secret was read",
-				"start_timeout", f.exec.Config.KMS.StartTimeout)
+				"start_timeout", f.exec.Config.KMS.StartTimeout, "err", f.waitsFor())
 		case r := <-results:
 			return r.snapshot, r.generation, Status{}, r.err
 		case pong := <-f.exec.pings:
@@ -56,6 +56,16 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 			}
 		}
 	}
+}
+
+// waitsFor is what went wrong so far.
+func (f *first) waitsFor() any {
+	if f.exec.WaitsFor != nil {
+		if err := f.exec.WaitsFor(); err != nil {
+			return err
+		}
+	}
+	return "no answer yet"
 }
 
 // fetch reads and renders everything, and reports what can't be read together with

@@ -80,7 +80,7 @@ func TestAnswers(t *testing.T) {
 		{"delete window", 409, kmsError("Rejected.ResourceInDeleteWindow"), Deleting, "Rejected.ResourceInDeleteWindow"},
 		{"not found", 404, kmsError("Forbidden.ResourceNotFound"), NotFound, "Forbidden.ResourceNotFound"},
 		{"signature", 400, kmsError("SignatureDoesNotMatch"), BadCredentials, "SignatureDoesNotMatch"},
-		{"token expired", 403, kmsError("InvalidSecurityToken.Expired"), BadCredentials, "InvalidSecurityToken.Expired"},
+		{"token expired", 403, kmsError("InvalidSecurityToken.Expired"), Expired, "InvalidSecurityToken.Expired"},
 		{"parameter", 400, kmsError("InvalidParameter"), Invalid, "InvalidParameter"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -110,6 +110,7 @@ func TestAnswerBytes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, json, want string }{
 		{"invalid UTF-8", "\xff\xfe", "\xff\xfe"},
+		{"lone surrogates", `a\ud800b\udc00`, "a\ufffdb\ufffd"},
 		{"NUL and newline", `a\u0000b\n`, "a\x00b\n"},
 		{"beyond the BMP", `\ud83d\ude00ü`, "😀ü"},
 	} {

@@ -7,22 +7,24 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"time"
 
 	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
 )
 
 // classify makes an Error of whatever the SDK returned, without its text.
-func classify(ctx context.Context, err error) *Error {
+func classify(ctx context.Context, err error, got answer) *Error {
+	e := kindOfFailure(ctx, err, got)
+	e.wait, e.ahead = pause(got.header), ahead(got.header, time.Now())
+	return e
+}
+
+func kindOfFailure(ctx context.Context, err error, got answer) *Error {
 	if server, ok := errors.AsType[*sdkerrors.ServerError](err); ok {
-		e := &Error{
-			Code:      clean(server.ErrorCode(), codePattern),
-			RequestID: clean(server.RequestId(), requestPattern),
-		}
-		e.Kind = kindOfCode(e.Code, server.HttpStatus())
-		if e.Code == "" {
-			e.detail = fmt.Sprintf("HTTP status %d without an error of KMS", server.HttpStatus())
-		}
+		e := refusal(got.status, server.ErrorCode(), server.RequestId())
+		e.account = principalAccount(server.AccessDeniedDetail())
 		return e
 	}
 	if client, ok := errors.AsType[*sdkerrors.ClientError](err); ok {
@@ -32,6 +34,8 @@ func classify(ctx context.Context, err error) *Error {
 	switch {
 	case errors.Is(err, errRedirect), errors.Is(err, errTooLong):
 		return invalid(innermost(err).Error())
+	case errors.Is(err, errPanic) && got.status >= http.StatusBadRequest:
+		return refusal(got.status, "", "") // the body was not KMS's; its status still tells an outage
 	case errors.Is(err, errPanic):
 		return invalid("an error body that is not KMS's")
 	}
@@ -39,6 +43,22 @@ func classify(ctx context.Context, err error) *Error {
 		return invalid("it does not speak TLS; http:// before the endpoint means plain http")
 	}
 	return &Error{Kind: transportKind(err), detail: transportDetail(ctx, err)}
+}
+
+// refusal is an answer that says no.
+func refusal(status int, code, requestID string) *Error {
+	e := &Error{Code: clean(code, codePattern), RequestID: clean(requestID, requestPattern)}
+	e.Kind = kindOfCode(e.Code, status)
+	if e.Code == "" {
+		e.detail = fmt.Sprintf("HTTP status %d without an error of KMS", status)
+	}
+	return e
+}
+
+// principalAccount is the account that RAM says the refused caller belongs to.
+func principalAccount(detail map[string]any) string {
+	account, _ := detail["AuthPrincipalOwnerId"].(string)
+	return clean(account, accountPattern)
 }
 
 func transportKind(err error) Kind {

@@ -7,13 +7,14 @@ package kms
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/requests"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/responses"
 	sdkkms "github.com/aliyun/alibaba-cloud-sdk-go/services/kms"
+	"golang.org/x/time/rate"
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/secret"
@@ -21,8 +22,8 @@ import (
 
 // Call is one finished call, as reported to an Observer.
 type Call struct {
-	Action   string        // the API action
-	Code     string        // "OK", the KMS error code, or the kind of a failure without one
+	Action   string        // the API action, or what else a login asks
+	Code     string        // "OK", the error code, or the kind of a failure without one
 	Duration time.Duration // of the whole exchange
 }
 
@@ -32,59 +33,125 @@ type Observer func(Call)
 // Client reads secrets. It is safe for concurrent use.
 type Client struct {
 	settings  config.KMS
-	transport http.RoundTripper
+	transport *pool
 	observe   Observer
+	limit     *rate.Limiter
 	slots     sync.Pool // of *slot
+	flights   flights
+	profiles  map[string]*profile
+	region    regionFinder
+	waitsFor  atomic.Pointer[Error]
 }
 
 // New makes a client. It contacts nobody; the error is a bad CA file.
-func New(settings config.KMS, credentials Credentials, agent string, observe Observer) (*Client, error) {
-	transport, err := newTransport(settings)
+func New(settings config.KMS, login Login, agent string, observe Observer) (*Client, error) {
+	transport, err := newPool(settings)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{settings: settings, transport: transport, observe: observe}
-	c.slots.New = func() any { return newSlot(transport, credentials, agent) }
+	// Two seconds' worth may come at once: a start reads everything.
+	c.limit = rate.NewLimiter(rate.Limit(settings.RateLimit), max(int(2*settings.RateLimit), 1))
+	c.slots.New = func() any { return newSlot(transport, agent) }
+	c.profiles = c.newProfiles(login)
+	c.region.turn = make(chan struct{}, 1)
 	return c, nil
 }
 
-// Get reads one value (GetSecretValue) in one call, within settings.Timeout. The
-// error is an *Error.
+// Get reads one value (GetSecretValue) in one call, within settings.Timeout, and
+// once more with fresh credentials if those at hand had expired. The error is an
+// *Error.
 func (c *Client) Get(ctx context.Context, id secret.ID) (secret.Value, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
-	defer cancel()
-	start := time.Now()
-	value, err := c.get(ctx, id)
-	call := Call{Action: "GetSecretValue", Code: "OK", Duration: time.Since(start)}
+	value, err := c.flights.do(ctx, id, c.fetch)
 	if err != nil {
-		call.Code = err.code()
-		err.ID, err.Region = id, c.region(id)
-		c.observe(call)
+		err.ID = id
+		if err.Region == "" {
+			err.Region = c.knownRegion(id)
+		}
 		return secret.Value{}, err
 	}
-	c.observe(call)
 	return value, nil
 }
 
-func (c *Client) region(id secret.ID) string {
-	if id.Region != "" {
-		return id.Region
+// fetch reads from the region of id, and while that is out of reach from the
+// fallback regions in their order.
+func (c *Client) fetch(ctx context.Context, id secret.ID) (secret.Value, *Error) {
+	p, ok := c.profiles[profileName(id)]
+	if !ok { // config refuses such a declaration
+		return secret.Value{}, noCredentials("no auth profile "+profileName(id), "declare it")
 	}
-	return c.settings.Region
+	region, err := c.regionOf(ctx, id, p)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	value, err := c.fetchFrom(ctx, p, id, region)
+	if err == nil || id.Region != "" {
+		return value, err
+	}
+	for _, other := range c.settings.Fallback {
+		if err.Kind != Unavailable || err.step != "" || ctx.Err() != nil {
+			break // a login has no region of ours
+		}
+		if value, failed := c.fetchFrom(ctx, p, id, other); failed == nil {
+			return value, nil
+		}
+	}
+	return value, err
 }
 
-// get does the call and checks the answer: a 2xx status from this SDK does not
-// mean that there is a secret in it.
-func (c *Client) get(ctx context.Context, id secret.ID) (secret.Value, *Error) {
+// fetchFrom reads from one region, with fresh credentials if the first are refused
+// as expired.
+func (c *Client) fetchFrom(ctx context.Context, p *profile, id secret.ID, region string) (secret.Value, *Error) {
+	keys, err := p.bridge.get(ctx)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	value, err := c.call(ctx, keys, id, region)
+	if err != nil && err.mayHaveExpired() {
+		fresh, failed := p.bridge.replace(ctx, keys)
+		if failed == nil && !fresh.same(keys) {
+			return c.call(ctx, fresh, id, region)
+		}
+	}
+	return value, err
+}
+
+// call does one GetSecretValue.
+func (c *Client) call(ctx context.Context, keys Credentials, id secret.ID, region string) (secret.Value, *Error) {
+	if err := c.limit.Wait(ctx); err != nil {
+		return secret.Value{}, &Error{Kind: Unavailable, Region: region, detail: transportDetail(ctx, err)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
+	defer cancel()
+	start := time.Now()
+	value, err := c.getSecretValue(ctx, keys, id, region)
+	if err != nil {
+		err.Region, err.caller = region, keys.identity
+	}
+	c.report("GetSecretValue", start, err)
+	return value, err
+}
+
+func (c *Client) report(action string, start time.Time, err *Error) {
+	call := Call{Action: action, Code: "OK", Duration: time.Since(start)}
+	if err != nil {
+		call.Code = err.code()
+	}
+	c.observe(call)
+}
+
+// getSecretValue does the call and checks the answer: a 2xx status from this SDK
+// does not mean that there is a secret in it.
+func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret.ID, region string) (secret.Value, *Error) {
 	request := sdkkms.CreateGetSecretValueRequest()
-	request.RegionId = c.region(id)
-	request.Scheme, request.Domain = c.settings.URL(request.RegionId)
+	request.RegionId = region
+	request.Scheme, request.Domain = c.settings.URL(region)
 	request.SecretName = id.SecretName()
 	request.VersionStage = id.Stage
 	request.VersionId = id.Version
 	response := sdkkms.CreateGetSecretValueResponse()
-	if err := c.do(ctx, request, response); err != nil {
-		return secret.Value{}, classify(ctx, err)
+	if err := c.do(ctx, keys, request, response); err != nil {
+		return secret.Value{}, err
 	}
 	switch {
 	case response.VersionId == "" || response.RequestId == "":
@@ -99,21 +166,13 @@ func (c *Client) get(ctx context.Context, id secret.ID) (secret.Value, *Error) {
 	return secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, created), nil
 }
 
-// do runs one SDK call on a slot of its own. A slot whose call panicked is not
-// used again.
-func (c *Client) do(ctx context.Context, request *sdkkms.GetSecretValueRequest, response *sdkkms.GetSecretValueResponse) (err error) {
+// do runs one SDK call on a slot of its own.
+func (c *Client) do(ctx context.Context, keys Credentials, request requests.AcsRequest, response responses.AcsResponse) *Error {
 	s := c.slots.Get().(*slot)
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %T", errPanic, r) // the type only: the value may hold a body
-			if s.status >= http.StatusBadRequest {
-				err = sdkerrors.NewServerError(s.status, "", "") // the body was not KMS's; its status still tells an outage
-			}
-			return
-		}
-		s.ctx = nil
+	got, err := s.run(ctx, keys, request, response)
+	if err == nil {
 		c.slots.Put(s)
-	}()
-	s.ctx, s.status = ctx, 0
-	return s.client.DoAction(request, response)
+		return nil
+	}
+	return classify(ctx, err, got) // and a slot that may have panicked goes to waste
 }

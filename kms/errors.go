@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/kmsrun/kmsrun/secret"
 )
@@ -17,6 +18,9 @@ const (
 	Deleting       Kind = "scheduled for deletion"
 	Denied         Kind = "access denied"
 	BadCredentials Kind = "credentials refused"
+	Expired        Kind = "credentials expired"
+	NoCredentials  Kind = "no credentials"
+	NoRegion       Kind = "no region"
 	Clock          Kind = "clock skew"
 	Untrusted      Kind = "certificate not trusted"
 	Throttled      Kind = "throttled"
@@ -34,6 +38,14 @@ type Error struct {
 	Code      string // KMS or gateway error code; empty where there was none
 	RequestID string // of KMS, for a support ticket
 	detail    string // our words for a failure without a code
+
+	cause   error         // of our own, for decisions
+	step    string        // on the way to the secret, such as taking on a role; empty for reading it
+	advice  string        // in the place of the kind's hint
+	caller  identity      // who was refused
+	account string        // of the caller, where the answer names it
+	wait    time.Duration // that the answer asks for before another try
+	ahead   time.Duration // how far our clock is ahead of the answer's
 }
 
 func (e *Error) Error() string {
@@ -51,7 +63,11 @@ func (e *Error) Error() string {
 	if e.Region != "" {
 		where = " in " + e.Region
 	}
-	text := fmt.Sprintf("reading secret %q%s: %s", e.ID.Name, where, e.Kind)
+	text := fmt.Sprintf("reading secret %q%s: ", e.ID.Name, where)
+	if e.step != "" {
+		text += e.step + ": "
+	}
+	text += string(e.Kind)
 	if len(facts) > 0 {
 		text += " (" + strings.Join(facts, ", ") + ")"
 	}
@@ -61,73 +77,24 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Unwrap gives what callers within this package decide by.
+func (e *Error) Unwrap() error { return e.cause }
+
 // Outage tells whether the failure is of the service or the way to it, and not of
 // the request: time may mend it.
 func (e *Error) Outage() bool { return e.Kind == Throttled || e.Kind == Unavailable }
+
+// mayHaveExpired tells whether fresh credentials might help. KMS says of some expired
+// sessions that their access key does not exist.
+func (e *Error) mayHaveExpired() bool {
+	return e.Kind == Expired || strings.HasPrefix(e.Code, "InvalidSecurityToken") || strings.HasPrefix(e.Code, "InvalidAccessKeyId")
+}
 
 func (e *Error) code() string {
 	if e.Code != "" {
 		return e.Code
 	}
 	return strings.ReplaceAll(string(e.Kind), " ", "_")
-}
-
-// hint says what a person can do.
-func (e *Error) hint() string {
-	switch e.Kind {
-	case NotFound:
-		return e.notFoundHint()
-	case Deleting:
-		return "restore it (RestoreSecret)"
-	case Denied:
-		if strings.HasPrefix(e.Code, "Rejected.") {
-			return "enable the key that encrypts it (EnableKey)"
-		}
-		return "grant kms:GetSecretValue on " + e.arn() + ", and kms:Decrypt if a key of yours encrypts it"
-	case BadCredentials:
-		return credentialsHint(e.Code)
-	case Clock:
-		return "set this machine's clock: KMS allows 15 minutes of difference"
-	case Untrusted:
-		return "set kms.ca_file to the endpoint's CA"
-	case Throttled:
-		return "the account's quota of secret reads is used up"
-	case Unavailable:
-		return "check the region, the endpoint and the network"
-	case Invalid:
-		return "check that the endpoint is KMS, and what proxies stand before it"
-	}
-	return ""
-}
-
-func (e *Error) notFoundHint() string {
-	what := "stage " + e.ID.Stage
-	if e.ID.Version != "" {
-		what = "version " + e.ID.Version
-	}
-	return fmt.Sprintf("check the name, the region, and that it has %s", what)
-}
-
-func (e *Error) arn() string {
-	if e.ID.Account != "" {
-		return e.ID.SecretName()
-	}
-	region := e.Region
-	if region == "" {
-		region = "*"
-	}
-	return "acs:kms:" + region + ":*:secret/" + e.ID.Name
-}
-
-func credentialsHint(code string) string {
-	switch {
-	case strings.HasPrefix(code, "InvalidAccessKeyId"):
-		return "the access key id is unknown or disabled: check " + variables[0][0]
-	case strings.HasPrefix(code, "InvalidSecurityToken"), strings.HasPrefix(code, "MissingSecurityToken"):
-		return "the STS token is wrong or has expired: check " + variables[0][2]
-	default:
-		return "the access key secret is wrong: check " + variables[0][1]
-	}
 }
 
 // kindOfCode sorts the error codes of KMS and of the gateway before it.
@@ -149,7 +116,9 @@ func kindOfCode(code string, status int) Kind {
 		return Throttled
 	case has("Forbidden", "NoPermission", "Rejected.Disabled", "Rejected.Pending", "Rejected.Unavailable"):
 		return Denied
-	case has("SignatureDoesNotMatch", "IncompleteSignature", "InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"):
+	case has("InvalidSecurityToken.Expired", "AuthenticationFail.OIDCToken.Expired"):
+		return Expired
+	case has("AuthenticationFail", "EntityNotExist", "SignatureDoesNotMatch", "IncompleteSignature", "InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"):
 		return BadCredentials
 	case has("InvalidTimeStamp", "IllegalTimestamp"):
 		return Clock
@@ -162,6 +131,7 @@ func kindOfCode(code string, status int) Kind {
 
 var (
 	codePattern    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	accountPattern = regexp.MustCompile(`^[0-9]+$`)
 	requestPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
 

@@ -177,7 +177,7 @@ func TestCAFileFaults(t *testing.T) {
 	} {
 		settings := settingsFor("")
 		settings.CAFile = test.file
-		_, err := New(settings, withToken(), "", func(Call) {})
+		_, err := New(settings, Fixed(withToken()), "", func(Call) {})
 		if err == nil || err.Error() != test.want {
 			t.Errorf("got %v, want %s", err, test.want)
 		}
@@ -208,7 +208,7 @@ func TestClassifyTransport(t *testing.T) {
 		{io.ErrUnexpectedEOF, "the connection was closed before the answer ended"},
 		{errors.New("malformed HTTP response " + canary), "the exchange broke off"},
 	} {
-		err := classify(t.Context(), &url.Error{Op: "Post", URL: "http://x/?Signature=" + canary, Err: test.err})
+		err := classify(t.Context(), &url.Error{Op: "Post", URL: "http://x/?Signature=" + canary, Err: test.err}, answer{})
 		failure(t, err, Unavailable)
 		if got := err.detail; got != test.detail {
 			t.Errorf("%T: got %q, want %q", test.err, got, test.detail)

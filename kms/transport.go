@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
@@ -15,10 +17,36 @@ import (
 	"github.com/kmsrun/kmsrun/config"
 )
 
-// newTransport makes the one pool of connections that all slots share.
-func newTransport(settings config.KMS) (http.RoundTripper, error) {
-	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+// metadataHost is where an ECS instance finds its metadata.
+const metadataHost = "100.100.100.200"
+
+// pool is the one pool of connections that everything shares. It is two transports
+// because the CAs are loaded at the first https request, if there is one: they cost
+// milliseconds, and net/http looks at a transport's TLS settings just once.
+type pool struct {
+	plain  *http.Transport
+	secure func() (*http.Transport, error)
+}
+
+func newPool(settings config.KMS) (*pool, error) {
+	if settings.CAFile != "" { // a bad file is told at the start
+		if err := appendCA(x509.NewCertPool(), settings.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	p := &pool{plain: newTransport(settings)}
+	p.secure = sync.OnceValues(func() (*http.Transport, error) {
+		t := newTransport(settings)
+		pool, err := roots(settings.CAFile)
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		return t, err
+	})
+	return p, nil
+}
+
+func newTransport(settings config.KMS) *http.Transport {
+	return &http.Transport{
+		Proxy:                 proxyFor,
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   settings.Concurrency,
@@ -27,12 +55,27 @@ func newTransport(settings config.KMS) (http.RoundTripper, error) {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ResponseHeaderTimeout: settings.Timeout,
 	}
-	if scheme, _ := settings.URL(settings.Region); scheme == "http" {
-		return t, nil // no roots: loading them costs milliseconds
+}
+
+// proxyFor is what the usual variables say, but for the metadata of an instance: a
+// proxy would get the credentials of its own instance, or see ours.
+func proxyFor(r *http.Request) (*url.URL, error) {
+	if r.URL.Hostname() == metadataHost {
+		return nil, nil
 	}
-	pool, err := roots(settings.CAFile)
-	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return t, err
+	return http.ProxyFromEnvironment(r)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" {
+		return p.plain.RoundTrip(r)
+	}
+	t, err := p.secure()
+	if err != nil {
+		return nil, err
+	}
+	return t.RoundTrip(r)
 }
 
 // roots are the system's CAs, or those built into the binary where the system has
@@ -42,14 +85,18 @@ func roots(caFile string) (*x509.CertPool, error) {
 	if err != nil || caFile == "" {
 		return pool, err
 	}
+	return pool, appendCA(pool, caFile)
+}
+
+func appendCA(pool *x509.CertPool, caFile string) error {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading kms.ca_file: %w", err)
+		return fmt.Errorf("reading kms.ca_file: %w", err)
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading kms.ca_file: %q holds no certificate in PEM", caFile)
+		return fmt.Errorf("reading kms.ca_file: %q holds no certificate in PEM", caFile)
 	}
-	return pool, nil
+	return nil
 }
 
 // systemRoots reads one bundle file where it can: x509.SystemCertPool reads every

@@ -23,7 +23,8 @@ var ErrName = errors.New("not a name that a KMS secret can have")
 // ID is what one GetSecretValue call reads: a secret, by name or in another
 // account by its ARN, at a stage or at a pinned version. IDs are comparable.
 type ID struct {
-	Region  string // from an ARN; empty means the client's own region
+	Auth    string // the profile that logs in; empty means the default one
+	Region  string // from an ARN or ?region=; empty means the client's own region
 	Account string // from an ARN; empty means the caller's own account
 	Name    string // 1 to 192 characters of A-Z a-z 0-9 _ / + = . @ -
 	Stage   string // stage label; empty when Version is set
@@ -39,6 +40,7 @@ type Ref struct {
 var (
 	namePattern  = regexp.MustCompile(`^[A-Za-z0-9_/+=.@-]+$`)
 	labelPattern = regexp.MustCompile(`^[A-Za-z0-9_/+=.@:-]+$`)
+	regionName   = regexp.MustCompile(`^[a-z0-9-]+$`)
 	arnPattern   = regexp.MustCompile(`^acs:kms:([a-z0-9-]+):([0-9]+):secret/(.*)$`)
 )
 
@@ -105,27 +107,44 @@ func parseHead(head string) (ID, error) {
 }
 
 func (id *ID) setOptions(options string) error {
+	given := map[string]bool{}
 	for option := range strings.SplitSeq(options, "&") {
 		name, value, _ := strings.Cut(option, "=")
-		target := &id.Stage
-		switch name {
-		case "stage":
-		case "version":
-			target = &id.Version
-		default:
-			return fmt.Errorf("unknown option %q: want stage=LABEL or version=ID", name)
-		}
-		if *target != "" {
+		if given[name] {
 			return fmt.Errorf("option %q is given twice", name)
 		}
-		if len(value) > maxLabel || !labelPattern.MatchString(value) {
-			return fmt.Errorf("option %q: %q is not a label or version id", name, value)
+		given[name] = true
+		if err := id.setOption(name, value); err != nil {
+			return err
 		}
-		*target = value
 	}
 	if id.Stage != "" && id.Version != "" {
 		return errors.New("options stage and version exclude each other")
 	}
+	return nil
+}
+
+func (id *ID) setOption(name, value string) error {
+	pattern, what := labelPattern, "a label or version id"
+	target := &id.Stage
+	switch name {
+	case "stage":
+	case "version":
+		target = &id.Version
+	case "auth":
+		target, what = &id.Auth, "the name of an auth profile"
+	case "region":
+		if id.Account != "" {
+			return errors.New("option \"region\": an ARN has its region already")
+		}
+		target, pattern, what = &id.Region, regionName, "a region"
+	default:
+		return fmt.Errorf("unknown option %q: want stage=LABEL, version=ID, region=REGION or auth=PROFILE", name)
+	}
+	if len(value) > maxLabel || !pattern.MatchString(value) {
+		return fmt.Errorf("option %q: %q is not %s", name, value, what)
+	}
+	*target = value
 	return nil
 }
 
@@ -148,11 +167,22 @@ func (id ID) String() string {
 	if id.Account == "" {
 		text = "kms://" + text
 	}
-	switch {
-	case id.Version != "":
-		text += "?version=" + id.Version
-	case id.Stage != StageCurrent && id.Stage != "":
-		text += "?stage=" + id.Stage
+	var options []string
+	option := func(name, value string) {
+		if value != "" {
+			options = append(options, name+"="+value)
+		}
+	}
+	option("version", id.Version)
+	if id.Stage != StageCurrent {
+		option("stage", id.Stage)
+	}
+	if id.Account == "" {
+		option("region", id.Region)
+	}
+	option("auth", id.Auth)
+	if len(options) > 0 {
+		text += "?" + strings.Join(options, "&")
 	}
 	return text
 }

@@ -25,6 +25,9 @@ func TestParseRef(t *testing.T) {
 		"kms://db#ключ":                         {ID: ID{Name: "db", Stage: "ACSCurrent"}, Selector: Selector{Kind: Key, Text: "ключ"}},
 		"acs:kms:cn-hangzhou:123:secret/a/b":    {ID: ID{Region: "cn-hangzhou", Account: "123", Name: "a/b", Stage: "ACSCurrent"}},
 		"acs:kms:eu-1:1:secret/a?stage=b#/c":    {ID: ID{Region: "eu-1", Account: "1", Name: "a", Stage: "b"}, Selector: Selector{Kind: Pointer, Text: "/c"}},
+		"kms://a?stage=b&region=eu-1&auth=au":   {ID: ID{Auth: "au", Region: "eu-1", Name: "a", Stage: "b"}},
+		"kms://a?region=eu-1":                   {ID: ID{Region: "eu-1", Name: "a", Stage: "ACSCurrent"}},
+		"acs:kms:eu-1:1:secret/a?auth=audit#k":  {ID: ID{Auth: "audit", Region: "eu-1", Account: "1", Name: "a", Stage: "ACSCurrent"}, Selector: Selector{Kind: Key, Text: "k"}},
 		"acs:kms:eu-1:1:secret/secret/a@1.2+3=": {ID: ID{Region: "eu-1", Account: "1", Name: "secret/a@1.2+3=", Stage: "ACSCurrent"}},
 	} {
 		got, err := ParseRef(text)
@@ -72,14 +75,18 @@ func TestParseRefRefuses(t *testing.T) {
 		"acs:kms::1:secret/a":                `"acs:kms::1:secret/a"` + badARN,
 		"acs:kms:r::secret/a":                `"acs:kms:r::secret/a"` + badARN,
 		"acs:kms:R:1:secret/a?stage=b#c":     `"acs:kms:R:1:secret/a"` + badARN,
-		"kms://a?":                           `unknown option "": want stage=LABEL or version=ID`,
-		"kms://a?Stage=b":                    `unknown option "Stage": want stage=LABEL or version=ID`,
-		"kms://a?optional=true":              `unknown option "optional": want stage=LABEL or version=ID`,
-		"kms://a?stage=b&":                   `unknown option "": want stage=LABEL or version=ID`,
+		"kms://a?":                           `unknown option "": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
+		"kms://a?Stage=b":                    `unknown option "Stage": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
+		"kms://a?optional=true":              `unknown option "optional": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
+		"kms://a?stage=b&":                   `unknown option "": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
 		"kms://a?stage":                      `option "stage": ""` + badLabel,
 		"kms://a?version=":                   `option "version": ""` + badLabel,
 		"kms://a?version=a b":                `option "version": "a b"` + badLabel,
 		"kms://a?stage=" + long[:65]:         `option "stage": "` + long[:65] + `"` + badLabel,
+		"kms://a?auth=":                      `option "auth": "" is not the name of an auth profile`,
+		"kms://a?region=CN":                  `option "region": "CN" is not a region`,
+		"acs:kms:r:1:secret/a?region=r":      `option "region": an ARN has its region already`,
+		"kms://a?auth=b&auth=c":              `option "auth" is given twice`,
 		"kms://a?stage=b&stage=b":            `option "stage" is given twice`,
 		"kms://a?version=1&version=2":        `option "version" is given twice`,
 		"kms://a?stage=b&version=1":          `options stage and version exclude each other`,
@@ -139,7 +146,7 @@ func TestIDParameters(t *testing.T) {
 func FuzzParseRef(f *testing.F) {
 	for _, text := range []string{
 		"kms://prod/db", "kms://a?stage=ACSCurrent#k", "kms://a?version=1#/a~1b/~0", "acs:kms:cn-hangzhou:123:secret/a/b?stage=c#d",
-		"kms://a#b?c#d", "kms://a?stage=b&version=1", "kms://a#*", "acs:kms:r:1:key/a", "kms://a#'b|c'", "kms://http@host:9600/kms",
+		"kms://a#b?c#d", "kms://a?stage=b&version=1", "kms://a#*", "acs:kms:r:1:key/a", "kms://a?region=eu-1&auth=b", "acs:kms:r:1:secret/a?auth=b&version=1", "kms://a#'b|c'", "kms://http@host:9600/kms",
 	} {
 		f.Add(text)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/emulator"
+	"github.com/kmsrun/kmsrun/inject"
 	"github.com/kmsrun/kmsrun/kms"
 )
 
@@ -64,10 +65,14 @@ func (d *devEmulator) overrides() []config.Override {
 	return []config.Override{{Key: []string{"kms", "endpoint"}, Value: d.endpoint, From: "--dev"}}
 }
 
-// credentials are the emulator's, or those in our environment.
-func (d *devEmulator) credentials() (kms.Credentials, error) {
+// login is the emulator's access key, or what the declaration says.
+func (d *devEmulator) login(plan *inject.Plan) kms.Login {
 	if d != nil {
-		return kms.AccessKey(devKeyID, devKeySecret), nil
+		login := kms.Fixed(kms.AccessKey(devKeyID, devKeySecret))
+		login.Auth = plan.Config.Auth // whatever profile a reference names: here it has this key
+		return login
 	}
-	return kms.FromEnvironment(os.LookupEnv)
+	return kms.Login{Auth: plan.Config.Auth, Lookup: os.LookupEnv, Using: func(auth, identity string) {
+		plan.Log.Info("logged in", "auth", auth, "identity", identity)
+	}}
 }

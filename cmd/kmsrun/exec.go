@@ -99,7 +99,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if plan.Once && c.HTTP.Listen != "" {
 		return inject.Status{}, errors.New("--once leaves no process that could serve http.listen: want one of them")
 	}
-	if err := connect(&plan, flags, dev); err != nil {
+	if err := connect(ctx, &plan, flags, dev); err != nil {
 		return inject.Status{}, err
 	}
 	run := inject.NewExec(plan)
@@ -132,22 +132,24 @@ func stdinIsTerminal() bool {
 
 // connect makes the KMS client, if anything is to be read, and the environment that
 // the program inherits.
-func connect(plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
+func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
 	var drop []string
-	if len(plan.Config.IDs()) > 0 {
-		credentials, err := dev.credentials()
-		if err != nil {
-			return err
-		}
-		client, err := kms.New(plan.Config.KMS, credentials, "kmsrun/"+buildVersion(), func(c kms.Call) {
+	if ids := plan.Config.IDs(); len(ids) > 0 {
+		login := dev.login(plan)
+		client, err := kms.New(plan.Config.KMS, login, "kmsrun/"+buildVersion(), func(c kms.Call) {
 			plan.Metrics.KMSCall(c.Action, c.Code, c.Duration)
 			plan.Log.Debug("called KMS", "action", c.Action, "code", c.Code, "took", c.Duration)
 		})
 		if err != nil {
 			return err
 		}
-		plan.Fetch, plan.FetchFirst = client.Get, client.GetPatiently
-		drop = credentials.Variables()
+		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, client.GetPatiently, client.WaitsFor
+		if login.FromVariables(ids) {
+			drop = kms.Variables()
+		}
+		if !plan.Once {
+			go client.Keep(ctx)
+		}
 	}
 	if pass, _ := flags.GetBool("pass-credentials"); pass {
 		drop = nil

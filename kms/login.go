@@ -1,0 +1,177 @@
+package kms
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/secret"
+)
+
+// Login is how a client proves who it is.
+type Login struct {
+	Fixed  *Credentials           // of every profile, if set
+	Auth   map[string]config.Auth // profiles by name
+	Lookup Lookup                 // of our environment
+	Using  func(auth, identity string)
+}
+
+// Fixed logs in with one access key.
+func Fixed(keys Credentials) Login { return Login{Fixed: &keys} }
+
+// FromVariables tells whether the profiles named use an access key of the environment.
+func (l Login) FromVariables(ids []secret.ID) bool {
+	if l.Fixed != nil {
+		return false
+	}
+	for _, id := range ids {
+		a := l.Auth[profileName(id)]
+		for a.Type == "assume_role" {
+			a = l.Auth[a.SourceOf()]
+		}
+		if (a.Type == "chain" || a.Type == "access_key" || a.Type == "sts") && a.AccessKeyIDFile == "" {
+			_, err := fromEnvironment(l.Lookup)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// profile is one way of logging in, at work.
+type profile struct {
+	name     string
+	settings config.Auth
+	bridge   *bridge
+}
+
+func profileName(id secret.ID) string {
+	if id.Auth == "" {
+		return config.DefaultAuth
+	}
+	return id.Auth
+}
+
+func (c *Client) newProfiles(login Login) map[string]*profile {
+	if len(login.Auth) == 0 {
+		login.Auth = map[string]config.Auth{config.DefaultAuth: {}}
+	}
+	if login.Using == nil {
+		login.Using = func(string, string) {}
+	}
+	profiles := map[string]*profile{}
+	for name, settings := range login.Auth {
+		p := &profile{name: name, settings: settings}
+		l := &logins{client: c, lookup: login.Lookup, profiles: profiles}
+		ask := l.source(settings)
+		if login.Fixed != nil {
+			ask = func(context.Context) (Credentials, *Error) { return *login.Fixed, nil }
+		}
+		p.bridge = newBridge(named(name, ask), func(keys Credentials) { login.Using(name, keys.what) })
+		profiles[name] = p
+	}
+	return profiles
+}
+
+// named puts the profile's name before what goes wrong in it.
+func named(name string, ask source) source {
+	return func(ctx context.Context) (Credentials, *Error) {
+		keys, err := ask(ctx)
+		if err != nil && !strings.HasPrefix(err.step, "logging in as auth profile ") {
+			step := "logging in as auth profile " + name
+			if err.step != "" {
+				step += ": " + err.step
+			}
+			err.step = step
+		}
+		return keys, err
+	}
+}
+
+// Keep renews the sessions of all profiles ahead of their end, until ctx ends.
+func (c *Client) Keep(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, p := range c.profiles {
+		group.Go(func() { p.bridge.keep(ctx) })
+	}
+	group.Wait()
+}
+
+// logins makes the sources of the types of profiles.
+type logins struct {
+	client   *Client
+	lookup   Lookup
+	profiles map[string]*profile
+}
+
+func (l *logins) source(a config.Auth) source {
+	switch a.Type {
+	case "access_key", "sts":
+		return func(context.Context) (Credentials, *Error) { return l.accessKey(a) }
+	case "oidc":
+		return func(ctx context.Context) (Credentials, *Error) { return l.oidc(ctx, a) }
+	case "ecs_role":
+		return func(ctx context.Context) (Credentials, *Error) { return l.ecsRole(ctx, a) }
+	case "profile":
+		return func(ctx context.Context) (Credentials, *Error) { return l.profile(ctx, a) }
+	case "uri":
+		return func(ctx context.Context) (Credentials, *Error) { return l.uri(ctx, a) }
+	case "assume_role":
+		return func(ctx context.Context) (Credentials, *Error) {
+			source, err := l.profiles[a.SourceOf()].bridge.get(ctx)
+			if err != nil {
+				return Credentials{}, err
+			}
+			return l.assumeRole(ctx, a, source)
+		}
+	default:
+		return l.chain(a)
+	}
+}
+
+// rereadFiles is how soon files are read again: whoever renews the keys in them tells
+// nobody, and reading costs next to nothing.
+const rereadFiles = time.Second
+
+// accessKey reads an access key or STS token from files, or from the environment.
+func (l *logins) accessKey(a config.Auth) (Credentials, *Error) {
+	if a.AccessKeyIDFile == "" {
+		keys, err := fromEnvironment(l.lookup)
+		switch {
+		case err == nil && a.Type == "sts" && keys.token == nil:
+			return Credentials{}, noCredentials(variables[0][2]+" is not set", "set it")
+		case err == nil:
+			return keys, nil
+		}
+		return Credentials{}, orNoKey(err, setKey)
+	}
+	var words [3]string
+	for i, path := range []string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile} {
+		if path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if words[i] = strings.TrimSpace(string(text)); err != nil || words[i] == "" {
+			return Credentials{}, noCredentials("nothing to read in "+path, "check the file")
+		}
+	}
+	keys := AccessKey(words[0], words[1])
+	keys.what = "the access key of " + a.AccessKeyIDFile
+	if words[2] != "" {
+		keys = stsToken(words[0], words[1], words[2])
+		keys.what = "the STS token of " + a.SecurityTokenFile
+	}
+	keys.reread = rereadFiles
+	keys.from = [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile}
+	return keys, nil
+}
+
+// orNoKey is err, or what to do when there is nothing in the environment.
+func orNoKey(err error, advice string) *Error {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // it is ours and not wrapped
+		return e
+	}
+	return noCredentials("", advice)
+}

@@ -1,0 +1,80 @@
+package kms
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/kmsrun/kmsrun/config"
+)
+
+var roleName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// ecsRole asks the metadata of the instance for a session of its role.
+func (l *logins) ecsRole(ctx context.Context, a config.Auth) (Credentials, *Error) {
+	const list = "/latest/meta-data/ram/security-credentials/"
+	m := metadata{l.client, a.Metadata()}
+	role := a.RoleName
+	if role == "" {
+		role = l.lookup.either("ECS_METADATA")
+	}
+	keys, err := func() (Credentials, *Error) {
+		if role == "" {
+			text, err := m.get(ctx, list)
+			if role = strings.TrimSpace(text); err != nil {
+				return Credentials{}, err
+			}
+		}
+		if !roleName.MatchString(role) {
+			return Credentials{}, noCredentials("the instance has no role", "attach a role to it, or choose another auth type")
+		}
+		body, err := m.get(ctx, list+role)
+		if err != nil {
+			return Credentials{}, err
+		}
+		return decodeHandedOut([]byte(body), "role "+role+" of this ECS instance")
+	}()
+	if err != nil {
+		err.step = "asking the metadata of the ECS instance"
+		if err.Code == "" && err.Kind != NoCredentials {
+			err.advice = "check that this is an ECS instance with a role, and that its metadata can be reached from here"
+		}
+	}
+	return keys, err
+}
+
+// uri asks a local service that hands out sessions.
+func (l *logins) uri(ctx context.Context, a config.Auth) (Credentials, *Error) {
+	address, name := a.URI, "auth's uri"
+	if address == "" {
+		address, name = l.lookup.either("CREDENTIALS_URI"), "ALIBABA_CLOUD_CREDENTIALS_URI"
+	}
+	if address == "" {
+		return Credentials{}, noCredentials(name+" is not set", "set it")
+	}
+	keys, err := l.askURI(ctx, address)
+	if err != nil {
+		err.step = "asking the credentials URI"
+		if err.advice == "" {
+			err.advice = "check " + name + ", and the service behind it"
+		}
+	}
+	return keys, err
+}
+
+func (l *logins) askURI(ctx context.Context, address string) (Credentials, *Error) {
+	if u, err := url.Parse(address); err != nil || u.Host == "" {
+		return Credentials{}, invalid("a URI that is none")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return Credentials{}, invalid("a URI that is none")
+	}
+	body, failed := l.client.exchange(r, "CredentialsURI")
+	if failed != nil {
+		return Credentials{}, failed
+	}
+	return decodeHandedOut(body, "what the credentials URI hands out")
+}
