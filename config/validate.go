@@ -106,6 +106,9 @@ func (d *decoder) validateText(c *Config, key string, t Text) {
 		if p.FilesDir && len(c.Files.Items) == 0 {
 			d.fault(key, "${files_dir} needs a file: files.items is empty")
 		}
+		if id := p.Ref.ID; id.Account == "" && id.Region != "" && id.Region != c.KMS.Region && c.KMS.Endpoint != "" {
+			d.warn(c, key, "%s goes to kms.endpoint, which may be in another region than %s", id, id.Region)
+		}
 		if p.Ref.ID.Pinned() {
 			d.warn(c, key, "%s is pinned to a version: it never changes, managed secrets ignore it, and generic secrets keep only 10 versions", p.Ref.ID)
 		}

@@ -74,17 +74,28 @@ func (b *bridge) get(ctx context.Context) (Credentials, *Error) {
 	if have.fresh(time.Now()) {
 		return have.keys, nil
 	}
-	if have.valid(time.Now()) {
-		select {
-		case b.turn <- struct{}{}:
-		default:
-			return have.keys, nil // somebody is at it
-		}
-	} else if err := b.wait(ctx); err != nil {
+	if have.valid(time.Now()) && !have.end.IsZero() {
+		b.renew(ctx)
+		return have.keys, nil
+	}
+	if err := b.wait(ctx); err != nil {
 		return Credentials{}, err
 	}
 	defer func() { <-b.turn }()
 	return b.login(ctx, nil)
+}
+
+// renew logs in beside the calls, unless somebody is at it: a source that hangs must
+// not hold up those who have a session. It ends within loginTimeout.
+func (b *bridge) renew(ctx context.Context) {
+	select {
+	case b.turn <- struct{}{}:
+		go func() {
+			defer func() { <-b.turn }()
+			_, _ = b.login(context.WithoutCancel(ctx), nil) // a failure is told by the call that it fails
+		}()
+	default:
+	}
 }
 
 // replace is get after credentials were refused as expired.
@@ -169,7 +180,7 @@ func (b *bridge) keep(ctx context.Context) {
 		timer := time.NewTimer(max(time.Until(have.renew), 100*time.Millisecond))
 		select {
 		case <-timer.C:
-			_, _ = b.get(ctx) // a failure is told by the call that it fails
+			b.renew(ctx)
 		case <-ctx.Done():
 			timer.Stop()
 			return

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -52,25 +53,54 @@ func TestBridgeAsksOnceForMany(t *testing.T) {
 // and again.
 func TestBridgeKeepsTheLastGood(t *testing.T) {
 	t.Parallel()
-	s := &sessions{life: 3 * time.Second}
-	b := newBridge(s.ask, func(Credentials) {})
-	if _, err := b.get(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.fail.Store(true)
-	time.Sleep(2100 * time.Millisecond) // renewal is due, the end is not
-	for range 5 {
-		if keys, err := b.get(t.Context()); err != nil || keys.id != "1" {
-			t.Fatalf("got %q, %v, want the session that is still valid", keys.id, err)
+	synctest.Test(t, func(t *testing.T) {
+		s := &sessions{life: 3 * time.Second}
+		b := newBridge(s.ask, func(Credentials) {})
+		if _, err := b.get(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := s.asked.Load(); got != 2 {
-		t.Errorf("logins: got %d, want 2: the failure counts for a second", got)
-	}
-	time.Sleep(800 * time.Millisecond)
-	if _, err := b.get(t.Context()); err == nil || err.Kind != Unavailable {
-		t.Errorf("after its end: got %v, want the failure", err)
-	}
+		s.fail.Store(true)
+		time.Sleep(2100 * time.Millisecond) // renewal is due, the end is not
+		for range 5 {
+			if keys, err := b.get(t.Context()); err != nil || keys.id != "1" {
+				t.Fatalf("got %q, %v, want the session that is still valid", keys.id, err)
+			}
+			synctest.Wait()
+		}
+		if got := s.asked.Load(); got != 2 {
+			t.Errorf("logins: got %d, want 2: the failure counts for a second", got)
+		}
+		time.Sleep(800 * time.Millisecond)
+		if _, err := b.get(t.Context()); err == nil || err.Kind != Unavailable {
+			t.Errorf("after its end: got %v, want the failure", err)
+		}
+	})
+}
+
+// TestBridgeDoesNotWaitForARenewal: a source that hangs holds up nobody who has a
+// session.
+func TestBridgeDoesNotWaitForARenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sessions{life: 3 * time.Minute}
+		hang := false
+		b := newBridge(func(ctx context.Context) (Credentials, *Error) {
+			if hang {
+				<-ctx.Done()
+			}
+			return s.ask(ctx)
+		}, func(Credentials) {})
+		if _, err := b.get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		hang = true
+		time.Sleep(130 * time.Second) // renewal is due
+		before := time.Now()
+		if keys, err := b.get(t.Context()); err != nil || keys.id != "1" || time.Since(before) > 0 {
+			t.Errorf("got %q, %v after %s, want the session at once", keys.id, err, time.Since(before))
+		}
+		time.Sleep(loginTimeout)
+	})
 }
 
 func TestBridgeReplacesWhatWasRefused(t *testing.T) {

@@ -41,6 +41,7 @@ type Client struct {
 	profiles  map[string]*profile
 	region    regionFinder
 	waitsFor  atomic.Pointer[Error]
+	throttled atomic.Bool // the last poll was, and tried again in vain
 }
 
 // New makes a client. It contacts nobody; the error is a bad CA file.

@@ -40,6 +40,7 @@ type Error struct {
 	detail    string // our words for a failure without a code
 
 	cause   error         // of our own, for decisions
+	status  int           // of a plain exchange that was answered, such as with metadata; 0 without an answer
 	step    string        // on the way to the secret, such as taking on a role; empty for reading it
 	advice  string        // in the place of the kind's hint
 	caller  identity      // who was refused
@@ -151,3 +152,7 @@ func invalid(detail string) *Error { return &Error{Kind: Invalid, detail: detail
 
 // Reason is the kind, in words.
 func (e *Error) Reason() string { return string(e.Kind) }
+
+// serverAnswered tells whether something was there that could not answer now, or would
+// not answer so often: as opposed to nobody, or a server that knows no such thing.
+func (e *Error) serverAnswered() bool { return e.status >= 500 || e.status == 429 }

@@ -120,11 +120,18 @@ func (l *logins) source(a config.Auth) source {
 		return func(ctx context.Context) (Credentials, *Error) { return l.uri(ctx, a) }
 	case "assume_role":
 		return func(ctx context.Context) (Credentials, *Error) {
-			source, err := l.profiles[a.SourceOf()].bridge.get(ctx)
+			from := l.profiles[a.SourceOf()].bridge
+			source, err := from.get(ctx)
 			if err != nil {
 				return Credentials{}, err
 			}
-			return l.assumeRole(ctx, a, source)
+			keys, err := l.assumeRole(ctx, a, source)
+			if err != nil && err.mayHaveExpired() { // the source's, once, as for a secret
+				if fresh, failed := from.replace(ctx, source); failed == nil && !fresh.same(source) {
+					return l.assumeRole(ctx, a, fresh)
+				}
+			}
+			return keys, err
 		}
 	default:
 		return l.chain(a)

@@ -18,17 +18,10 @@ func (l *logins) chain(a config.Auth) source {
 		if chosen != nil {
 			return chosen(ctx)
 		}
-		candidates := []source{
-			func(context.Context) (Credentials, *Error) { return l.chainEnvironment() },
-			l.chainOIDC(a),
-			l.chainFiles(a),
-			l.chainURI(),
-			l.chainInstance(a),
-		}
-		for _, candidate := range candidates {
-			keys, err := candidate(ctx)
+		for _, way := range l.ways(a) {
+			keys, err := way.first(ctx)
 			if err == nil {
-				chosen = candidate
+				chosen = way.then
 				return keys, nil
 			}
 			if !errors.Is(err, errNotHere) {
@@ -36,6 +29,22 @@ func (l *logins) chain(a config.Auth) source {
 			}
 		}
 		return Credentials{}, noCredentials("neither in the environment nor by RRSA, profile files, a credentials URI or an instance role", setKey+", or see auth in the declaration")
+	}
+}
+
+// way is one way of logging in: at first it may turn out not to be set up here, and
+// after it has worked it fails like any other.
+type way struct{ first, then source }
+
+func (l *logins) ways(a config.Auth) []way {
+	environment := func(context.Context) (Credentials, *Error) { return l.chainEnvironment() }
+	oidc, uri := l.chainOIDC(a), l.chainURI()
+	return []way{
+		{environment, environment},
+		{oidc, oidc},
+		{l.chainFiles(a), func(ctx context.Context) (Credentials, *Error) { return l.profile(ctx, a) }},
+		{uri, uri},
+		{l.chainInstance(a), func(ctx context.Context) (Credentials, *Error) { return l.ecsRole(ctx, a) }},
 	}
 }
 
@@ -96,7 +105,8 @@ func (l *logins) chainInstance(a config.Auth) source {
 			return notHere()
 		}
 		keys, err := l.ecsRole(ctx, a)
-		if err != nil && ctx.Err() == nil && a.RoleName == "" && l.lookup.either("ECS_METADATA") == "" {
+		guess := a.RoleName == "" && l.lookup.either("ECS_METADATA") == ""
+		if err != nil && ctx.Err() == nil && guess && !err.serverAnswered() {
 			return notHere() // a guess that did not come true
 		}
 		return keys, err

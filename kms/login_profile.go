@@ -35,9 +35,12 @@ type profileFile struct {
 	Current  string   `json:"current"`
 	Profiles []stored `json:"profiles"`
 	path     string
+	named    bool // Current was chosen by a person
 }
 
-// errNoProfile says that no file has the profile, nor a default one.
+// errNoProfile says that no file has the profile, nor a default one. A profile that is
+// there, or that a file names, and does not work is another error: to go on to the
+// next way of logging in would be another identity.
 var errNoProfile = errors.New("no profile")
 
 // profile logs in as the aliyun CLI or the SDKs would by their files. The files are
@@ -73,7 +76,11 @@ func (l *logins) profile(ctx context.Context, a config.Auth) (Credentials, *Erro
 func (l *logins) fromFile(ctx context.Context, a config.Auth, file profileFile, name string, seen []string) (Credentials, *Error) {
 	p, ok := file.find(name)
 	if !ok || len(seen) > len(file.Profiles) {
-		return Credentials{}, &Error{Kind: NoCredentials, detail: "no profile " + name + " in " + file.path, advice: "check auth's profile and ALIBABA_CLOUD_PROFILE", cause: errNoProfile}
+		e := noCredentials("no profile "+name+" in "+file.path, "check auth's profile and ALIBABA_CLOUD_PROFILE")
+		if chosen := file.named && name == file.Current; len(seen) == 0 && !chosen {
+			e.cause = errNoProfile
+		}
+		return Credentials{}, e
 	}
 	b := config.Auth{
 		RoleARN: p.RoleARN, RoleName: p.RoleName, ExternalID: p.ExternalID, SessionName: p.SessionName,
@@ -100,6 +107,7 @@ func (l *logins) fromFile(ctx context.Context, a config.Auth, file profileFile, 
 	case "ChainableRamRoleArn":
 		keys, err := l.fromFile(ctx, a, file, p.SourceProfile, append(seen, name))
 		if err != nil {
+			err.cause = nil // the role is set up, whatever its source is
 			return keys, err
 		}
 		return l.assumeRole(ctx, b, keys)
@@ -121,14 +129,16 @@ func (f profileFile) find(name string) (stored, bool) {
 func (p stored) keys(where string) (Credentials, *Error) {
 	if p.AccessKeyID == "" || p.AccessKeySecret == "" || p.Mode == "StsToken" && p.Token == "" {
 		e := noCredentials(where+" holds no whole key", "run aliyun configure")
-		e.cause = errNoProfile // the CLI writes an empty one at its first run
+		if p.Mode == "AK" && p.AccessKeyID+p.AccessKeySecret == "" {
+			e.cause = errNoProfile // the CLI writes an empty one at its first run
+		}
 		return Credentials{}, e
 	}
 	keys := AccessKey(p.AccessKeyID, p.AccessKeySecret)
 	if p.Token != "" {
 		keys = stsToken(p.AccessKeyID, p.AccessKeySecret, p.Token)
 	}
-	keys.what, keys.from = where, [3]string{where, where, where}
+	keys.what, keys.from, keys.reread = where, [3]string{where, where, where}, rereadFiles
 	return keys, nil
 }
 
@@ -150,7 +160,9 @@ func (l *logins) cliFile() (profileFile, error) {
 	if file.path == "" || err != nil {
 		return file, orNotExist(file.path, err)
 	}
-	return file, json.Unmarshal(text, &file)
+	err = json.Unmarshal(text, &file)
+	file.named = file.Current != "" && len(file.Profiles) > 0
+	return file, err
 }
 
 func orNotExist(path string, err error) error {

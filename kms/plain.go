@@ -34,7 +34,7 @@ func (c *Client) plain(r *http.Request) ([]byte, *Error) {
 		var refused struct{ Code, RequestID string }
 		_ = json.Unmarshal(body, &refused) // what is no error of the API has no code
 		e := refusal(got.status, refused.Code, refused.RequestID)
-		e.wait, e.ahead = pause(got.header), ahead(got.header, time.Now())
+		e.status, e.wait, e.ahead = got.status, pause(got.header), ahead(got.header, time.Now())
 		return nil, e
 	}
 	return body, nil

@@ -53,6 +53,9 @@ func (c *Client) regionOf(ctx context.Context, id secret.ID, p *profile) (string
 			f.found.Store(&region)
 			return region, nil
 		}
+		if ctx.Err() != nil {
+			return "", err // our own doing: others need not hear of it
+		}
 		f.failed, f.rest = err, time.Now().Add(longestRest)
 	}
 	e := *f.failed
@@ -64,6 +67,10 @@ func (c *Client) regionFromMetadata(ctx context.Context, p *profile) (string, *E
 	region, err := m.get(ctx, "/latest/meta-data/region-id")
 	if err == nil && !regionPattern.MatchString(region) {
 		err = invalid("metadata without a region")
+	}
+	if err != nil && err.serverAnswered() {
+		err.step = "asking the metadata of the ECS instance for the region"
+		return "", err
 	}
 	if err != nil {
 		return "", &Error{Kind: NoRegion, detail: "none declared, and no metadata of an ECS instance"}

@@ -45,11 +45,22 @@ func (c *Client) Poll(ctx context.Context, id secret.ID) (secret.Value, error) {
 	for try := 1; ; try++ {
 		value, err := c.Get(ctx, id)
 		e, failed := errors.AsType[*Error](err)
+		if !failed {
+			c.throttled.Store(false)
+		}
 		if !failed || !e.Outage() || try == pollTries || e.wait > longestBackoff {
 			return value, err
 		}
+		pause := backoff(try-1, e.wait, rand.N[time.Duration])
+		if e.Kind == Throttled {
+			// The quota is the whole account's: one more try, later, and none while it lasts.
+			if c.throttled.Swap(true) {
+				return value, err
+			}
+			pause += time.Second
+		}
 		select {
-		case <-time.After(backoff(try-1, e.wait, rand.N[time.Duration])):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return value, err
 		}
