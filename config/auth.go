@@ -45,7 +45,7 @@ var authKeys = map[string][]string{
 
 var (
 	roleARN     = regexp.MustCompile(`^acs:ram::[0-9]+:role/[A-Za-z0-9._-]+$`)
-	sessionName = regexp.MustCompile(`^[A-Za-z0-9.@_-]{2,64}$`)
+	sessionName = regexp.MustCompile(`^[A-Za-z0-9.@_-]+$`)
 )
 
 // SourceOf is the profile that an assume_role profile starts from.
@@ -100,7 +100,7 @@ func (d *decoder) validateAuthRole(c *Config, name string, a Auth) {
 	if a.RoleARN != "" && !roleARN.MatchString(a.RoleARN) {
 		d.fault(key+".role_arn", "want acs:ram::ACCOUNT:role/NAME, got %q", a.RoleARN)
 	}
-	if a.SessionName != "" && !sessionName.MatchString(a.SessionName) {
+	if n := len(a.SessionName); n > 0 && (n < 2 || n > 64 || !sessionName.MatchString(a.SessionName)) {
 		d.fault(key+".session_name", "want 2 to 64 of A-Z a-z 0-9 . @ _ -, got %q", a.SessionName)
 	}
 	if a.Type != "assume_role" {

@@ -38,6 +38,7 @@ type rawAnswer struct {
 	status     int
 	kind, body string
 	location   string
+	filled     int // size in bytes to fill a JSON body up to; made when it is wanted, not at every start of kmsrun
 }
 
 const oversize = 2 << 20
@@ -47,13 +48,16 @@ var rawAnswers = map[string]rawAnswer{
 	"redirect":     {status: http.StatusFound, kind: "text/html; charset=utf-8", body: "<a href=\"/elsewhere\">Found</a>.", location: "/elsewhere"},
 	"no-content":   {status: http.StatusNoContent},
 	"empty":        {status: http.StatusOK, kind: jsonType, body: "{}"},
-	"oversize":     {status: http.StatusOK, kind: jsonType, body: `{"SecretData":"` + strings.Repeat("x", oversize-17) + `"}`},
+	"oversize":     {status: http.StatusOK, kind: jsonType, body: `{"SecretData":"`, filled: oversize},
 	"numeric-code": {status: http.StatusBadRequest, kind: jsonType, body: `{"Code":400,"Message":"a code that is no text","RequestId":7}`},
 }
 
 const jsonType = "application/json;charset=utf-8"
 
 func (a rawAnswer) write(w http.ResponseWriter) {
+	if a.filled > 0 {
+		a.body += strings.Repeat("x", a.filled-len(a.body)-len(`"}`)) + `"}`
+	}
 	if a.kind != "" {
 		w.Header().Set("Content-Type", a.kind)
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))

@@ -10,7 +10,9 @@ import (
 
 const ecsService = "ecs.aliyuncs.com"
 
-var ramName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var ramName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+const maxRAMName = 64 // characters
 
 // list returns a reader of a list's items.
 func (p *policyParser) list(what string, read func(*yaml.Node) error) func(*yaml.Node) error {

@@ -130,7 +130,7 @@ func (p *policyParser) readAccount(number string, n *yaml.Node) error {
 // named walks a map of things by their RAM names.
 func (p *policyParser) named(n *yaml.Node, what string, read func(string, *yaml.Node) error) error {
 	return p.eachKey(n, what, func(key, value *yaml.Node) error {
-		if !ramName.MatchString(key.Value) {
+		if len(key.Value) > maxRAMName || !ramName.MatchString(key.Value) {
 			return p.fault(key.Line, "a name of %s must be 1 to 64 of A-Z a-z 0-9 . _ -", what)
 		}
 		return read(key.Value, value)

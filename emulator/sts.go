@@ -52,7 +52,7 @@ const (
 	maxLife          = 43200 // the most that a role can be set to, which all ours are
 )
 
-var roleSessionName = regexp.MustCompile(`^[A-Za-z0-9.@_-]{2,64}$`)
+var roleSessionName = regexp.MustCompile(`^[A-Za-z0-9.@_-]+$`)
 
 func wronglyFormed(name string) *fault {
 	return &fault{http.StatusBadRequest, "InvalidParameter." + name, "The parameter " + name + " is wrongly formed.", true}
@@ -66,7 +66,7 @@ func (c stsCall) wanted() (session, time.Duration, error) {
 		return session{}, 0, wronglyFormed("RoleArn")
 	}
 	s := session{Account: account, Role: name, Name: c.params["RoleSessionName"], Policy: c.params["Policy"]}
-	if !roleSessionName.MatchString(s.Name) {
+	if n := len(s.Name); n < 2 || n > 64 || !roleSessionName.MatchString(s.Name) {
 		return s, 0, wronglyFormed("RoleSessionName")
 	}
 	seconds, err := c.params.integer("DurationSeconds", stsLife, minLife, maxLife)
