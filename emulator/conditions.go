@@ -38,7 +38,7 @@ func parseCondition(operator, key string, values texts) (condition, error) {
 	case "acs:SecureTransport":
 		parse = secureCondition
 	default:
-		return nil, fmt.Errorf("condition %q is not implemented; known are acs:SourceIp, acs:CurrentTime and acs:SecureTransport", key)
+		return nil, fmt.Errorf("condition %q is not supported; known are acs:SourceIp, acs:CurrentTime and acs:SecureTransport", key)
 	}
 	holds, err := parse(operator, values)
 	if err != nil {
@@ -48,7 +48,7 @@ func parseCondition(operator, key string, values texts) (condition, error) {
 }
 
 var (
-	errOperator       = errors.New("the operator is not implemented for this key")
+	errOperator       = errors.New("the operator is not supported for this key")
 	errConditionValue = errors.New("a value can't be read")
 )
 

@@ -234,7 +234,7 @@ func TestPolicyFileFaults(t *testing.T) {
 		{user + "        policies:\n        - {Version: 1, Statement: []}", `:6: account 1: user "a": policy: not a policy document of Version, Statement, Effect, Action, Resource and Condition`},
 		{user + "        policies:\n        - {Version: \"2\", Statement: []}", `:6: account 1: user "a": policy: Version must be "1"`},
 		{user + "        policies:\n        - Version: \"1\"\n          Statement:\n          - {Effect: Allow, Action: a, Resource: \"*\"}\n          - {Effect: allow, Action: a, Resource: \"*\"}", `:9: account 1: user "a": policy: statement 2: Effect must be Allow or Deny`},
-		{user + "        policies:\n        - {Version: \"1\", Statement: [{Effect: Allow, Action: a, Resource: \"*\", Condition: {StringEquals: {\"kms:tag/a\": b}}}]}", `:6: account 1: user "a": policy: statement 1: condition "kms:tag/a" is not implemented; known are acs:SourceIp, acs:CurrentTime and acs:SecureTransport`},
+		{user + "        policies:\n        - {Version: \"1\", Statement: [{Effect: Allow, Action: a, Resource: \"*\", Condition: {StringEquals: {\"kms:tag/a\": b}}}]}", `:6: account 1: user "a": policy: statement 1: condition "kms:tag/a" is not supported; known are acs:SourceIp, acs:CurrentTime and acs:SecureTransport`},
 		{user + "        policies:\n        - {Version: \"1\", Statement: [{Effect: Allow, NotAction: a, Resource: \"*\"}]}", `:6: account 1: user "a": policy: not a policy document of Version, Statement, Effect, Action, Resource and Condition`},
 		{"accounts: {\"1\": {roles: {r: {trust: {principals: x}}}}}", `:1: account 1: role "r": principals must be a list`},
 		{"accounts: {\"1\": {oidc_providers: {p: {}}}}", `:1: account 1: OIDC provider "p": the issuer is missing`},

@@ -149,7 +149,7 @@ func (raw statementJSON) statement(kind policyKind) (statement, error) {
 	case kind == identityPolicy && raw.Principal != nil:
 		return s, errors.New("an identity's policy has no Principal")
 	case strings.Contains(strings.Join(raw.Resource, ""), "${"):
-		return s, errors.New("variables in Resource are not implemented")
+		return s, errors.New("variables in Resource are not supported")
 	}
 	if kind == secretPolicy {
 		s.principals = raw.Principal["RAM"]

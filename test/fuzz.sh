@@ -1,8 +1,7 @@
 #!/bin/sh
 # Runs every fuzz target of the packages given after the time (or count) for each.
 # The go command now and then ends a timed run with "context deadline exceeded" and
-# no failing input (golang/go#75804 and its kin): that is the end of the time, not a
-# finding.
+# no failing input: that is the end of the time, not a finding.
 set -u
 time=$1
 shift
