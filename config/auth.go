@@ -149,15 +149,15 @@ func (d *decoder) validateAuthPlaces(c *Config, key string, a Auth) {
 }
 
 // STS is the scheme and host of the STS that a profile asks: the explicit one, in a
-// VPC the region's own, else the one for all regions.
-func (a Auth) STS(k KMS) (scheme, host string) {
+// VPC that of region, else the one for all regions.
+func (a Auth) STS(k KMS, region string) (scheme, host string) {
 	if a.STSEndpoint != "" {
 		if e, err := parseEndpoint(a.STSEndpoint); err == nil {
 			return e.Scheme, e.Host
 		}
 	}
-	if k.Network == "vpc" && k.Region != "" {
-		return "https", "sts-vpc." + k.Region + ".aliyuncs.com"
+	if k.Network == "vpc" && region != "" {
+		return "https", "sts-vpc." + region + ".aliyuncs.com"
 	}
 	return "https", "sts.aliyuncs.com"
 }

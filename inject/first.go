@@ -3,9 +3,7 @@ package inject
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -76,13 +74,13 @@ func (f *first) fetch(ctx context.Context, filesDir string) firstResult {
 	fetch := func(ctx, patience context.Context, id secret.ID) (secret.Value, error) {
 		value, err := f.exec.FetchFirst(ctx, patience, id)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", strings.Join(uses[id], ", "), err)
+			err = &unread{uses[id], err}
 		}
 		return value, err
 	}
 	snapshot, err := watch.Resolve(ctx, c.IDs(), c.KMS.Concurrency, fetch)
 	var failures *multierror.Error
-	failures = multierror.Append(failures, err)
+	failures = multierror.Append(failures, byCause(Wrapped(err))...)
 	generation, err := render.Render(c, filesDir, snapshot)
 	if err == nil {
 		err = fits(f.exec.Argv, generation.Environ(f.exec.Environ))

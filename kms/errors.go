@@ -45,6 +45,7 @@ type Error struct {
 	advice  string        // in the place of the kind's hint
 	caller  identity      // who was refused
 	account string        // of the caller, where the answer names it
+	secrets int           // that failed alike, when this stands for more than one
 	wait    time.Duration // that the answer asks for before another try
 	ahead   time.Duration // how far our clock is ahead of the answer's
 }
@@ -64,7 +65,11 @@ func (e *Error) Error() string {
 	if e.Region != "" {
 		where = " in " + e.Region
 	}
-	text := fmt.Sprintf("reading secret %q%s: ", e.ID.Name, where)
+	what := fmt.Sprintf("secret %q", e.ID.Name)
+	if e.secrets > 1 {
+		what = fmt.Sprintf("%d secrets", e.secrets)
+	}
+	text := "reading " + what + where + ": "
 	if e.step != "" {
 		text += e.step + ": "
 	}
@@ -156,3 +161,22 @@ func (e *Error) Reason() string { return string(e.Kind) }
 // serverAnswered tells whether something was there that could not answer now, or would
 // not answer so often: as opposed to nobody, or a server that knows no such thing.
 func (e *Error) serverAnswered() bool { return e.status >= 500 || e.status == 429 }
+
+// Cause is the same for failures of one cause that would hit any secret, such as a
+// login that fails; it is empty where the failure is of the one secret.
+func (e *Error) Cause() string {
+	switch e.Kind {
+	case NotFound, Deleting, Denied, Invalid:
+		if e.step == "" {
+			return ""
+		}
+	}
+	return strings.Join([]string{string(e.Kind), e.Region, e.step, e.detail, e.Code}, "\n")
+}
+
+// ForMany is e as the failure of a number of secrets.
+func (e *Error) ForMany(secrets int) error {
+	many := *e
+	many.secrets = secrets
+	return &many
+}

@@ -55,6 +55,9 @@ func (l *logins) uri(ctx context.Context, a config.Auth) (Credentials, *Error) {
 		return Credentials{}, noCredentials(name+" is not set", "set it")
 	}
 	keys, err := l.askURI(ctx, address)
+	if err == nil && inTheClear(address) {
+		keys.what += ", in the clear"
+	}
 	if err != nil {
 		err.step = "asking the credentials URI"
 		if err.advice == "" {
@@ -65,16 +68,23 @@ func (l *logins) uri(ctx context.Context, a config.Auth) (Credentials, *Error) {
 }
 
 func (l *logins) askURI(ctx context.Context, address string) (Credentials, *Error) {
-	if u, err := url.Parse(address); err != nil || u.Host == "" {
-		return Credentials{}, invalid("a URI that is none")
+	// The texts of errors are not told: a URI may hold what lets its bearer in.
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return Credentials{}, noCredentials("not http://HOST/PATH or https://HOST/PATH", "")
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return Credentials{}, invalid("a URI that is none")
+		return Credentials{}, noCredentials("not http://HOST/PATH or https://HOST/PATH", "")
 	}
 	body, failed := l.client.exchange(r, "CredentialsURI")
 	if failed != nil {
 		return Credentials{}, failed
 	}
 	return decodeHandedOut(body, "what the credentials URI hands out")
+}
+
+func inTheClear(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "http" && !config.IsLoopback(u.Host)
 }

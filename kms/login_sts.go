@@ -12,6 +12,7 @@ import (
 	"github.com/aliyun/alibaba-cloud-sdk-go/services/sts"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/secret"
 )
 
 // defaultSession names our sessions in audit logs.
@@ -27,8 +28,8 @@ func sessionOf(a config.Auth) string {
 // assumeRole takes on a role with the credentials of another profile.
 func (l *logins) assumeRole(ctx context.Context, a config.Auth, source Credentials) (Credentials, *Error) {
 	request := sts.CreateAssumeRoleRequest()
-	request.Scheme, request.Domain = a.STS(l.client.settings)
-	request.RegionId = l.client.settings.Region
+	request.RegionId = l.client.knownRegion(secret.ID{}) // a read finds it out before it logs in
+	request.Scheme, request.Domain = a.STS(l.client.settings, request.RegionId)
 	request.RoleArn, request.RoleSessionName, request.ExternalId = a.RoleARN, sessionOf(a), a.ExternalID
 	response := sts.CreateAssumeRoleResponse()
 	start := time.Now()
@@ -95,7 +96,7 @@ func (l *logins) assumeRoleWithOIDC(ctx context.Context, a config.Auth) (Credent
 	if err != nil {
 		return Credentials{}, noCredentials("nothing to read in "+a.OIDCTokenFile, "check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token")
 	}
-	scheme, host := a.STS(l.client.settings)
+	scheme, host := a.STS(l.client.settings, l.client.knownRegion(secret.ID{}))
 	query := url.Values{
 		"Action": {"AssumeRoleWithOIDC"}, "Version": {"2015-04-01"}, "Format": {"JSON"},
 		"Timestamp": {time.Now().UTC().Format("2006-01-02T15:04:05Z")},

@@ -55,6 +55,9 @@ func (h handedOut) credentials(what string) (Credentials, *Error) {
 	if err != nil || h.AccessKeyID == "" || h.AccessKeySecret == "" || h.SecurityToken == "" {
 		return Credentials{}, invalid("an answer without AccessKeyId, AccessKeySecret, SecurityToken or Expiration")
 	}
+	if !expires.After(time.Now()) { // whoever hands it out is late, or our clock is wrong
+		return Credentials{}, &Error{Kind: Unavailable, detail: "a session that has ended already", advice: "check this machine's clock"}
+	}
 	keys := stsToken(h.AccessKeyID, h.AccessKeySecret, h.SecurityToken)
 	keys.what, keys.expires = what, expires
 	return keys, nil
