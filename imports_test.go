@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,31 @@ func TestPlaintextLeavesInFewPlaces(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("files that call Bytes(): got %v, want %v", got, want)
+	}
+}
+
+// TestTrapsInSources: net/http's default clients have no time-out, no cap and a proxy
+// for everything; and any action but these would put more into a URL than a name.
+func TestTrapsInSources(t *testing.T) {
+	actions := regexp.MustCompile(`\b(?:sdkkms|sts)\.(Create\w+|New\w+)\(`)
+	allowed := []string{
+		"CreateGetSecretValueRequest", "CreateGetSecretValueResponse", "CreateAssumeRoleRequest", "CreateAssumeRoleResponse",
+	}
+	for file := range sources(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"http.Default", "http.Get(", "http.Post", "http.Head("} {
+			if strings.Contains(string(text), word) && !strings.HasPrefix(file, "examples/") {
+				t.Errorf("%s has %s", file, word)
+			}
+		}
+		for _, m := range actions.FindAllStringSubmatch(string(text), -1) {
+			if path.Dir(file) == "kms" && !slices.Contains(allowed, m[1]) {
+				t.Errorf("%s calls %s", file, m[1])
+			}
+		}
 	}
 }
 

@@ -71,11 +71,11 @@ func (l *logins) askURI(ctx context.Context, address string) (Credentials, *Erro
 	// The texts of errors are not told: a URI may hold what lets its bearer in.
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return Credentials{}, noCredentials("not http://HOST/PATH or https://HOST/PATH", "")
+		return Credentials{}, noCredentials("not an http or https address of a host", "")
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return Credentials{}, noCredentials("not http://HOST/PATH or https://HOST/PATH", "")
+		return Credentials{}, noCredentials("not an http or https address of a host", "")
 	}
 	body, failed := l.client.exchange(r, "CredentialsURI")
 	if failed != nil {

@@ -173,6 +173,7 @@ func TestLoginRefused(t *testing.T) {
 	html := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"AccessKeyId":"` + canary + `"}`))
 	}))
+	ended := serve(t, answering(http.StatusOK, `{"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t","Expiration":"2020-01-01T00:00:00Z"}`))
 	sts := config.Auth{Type: "assume_role", RoleARN: "acs:ram::" + account2 + ":role/none", Source: "source", STSEndpoint: server.URL}
 	const start = `reading secret "prod/db" in cn-hangzhou: logging in as auth profile default: `
 	for name, test := range map[string]struct {
@@ -195,10 +196,16 @@ func TestLoginRefused(t *testing.T) {
 		},
 		"no URI":         {config.Auth{Type: "uri"}, nil, NoCredentials, start + "no credentials (ALIBABA_CLOUD_CREDENTIALS_URI is not set): set it"},
 		"half an answer": {config.Auth{Type: "uri", URI: html.URL}, nil, Invalid, start + "asking the credentials URI: invalid answer (an answer without AccessKeyId, AccessKeySecret, SecurityToken or Expiration): check auth's uri, and the service behind it"},
-		"no such role":   {sts, appKey, BadCredentials, start + "taking on role acs:ram::" + account2 + ":role/none: "},
-		"no token file":  {config.Auth{Type: "oidc", RoleARN: readerRole, OIDCProviderARN: providerARN, OIDCTokenFile: "/none"}, nil, NoCredentials, start + "taking on role " + readerRole + " by OIDC: no credentials (nothing to read in /none): check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"},
-		"no token":       {config.Auth{Type: "sts"}, appKey, NoCredentials, start + "no credentials (ALIBABA_CLOUD_SECURITY_TOKEN is not set): set it"},
-		"no key file":    {config.Auth{Type: "access_key", AccessKeyIDFile: "/none", AccessKeySecretFile: "/none"}, nil, NoCredentials, start + "no credentials (nothing to read in /none): check the file"},
+		"a URI of another kind": {
+			config.Auth{Type: "uri"},
+			[]string{"ALIBABA_CLOUD_CREDENTIALS_URI=ftp://" + canary + "@example.com/x"},
+			NoCredentials, start + "asking the credentials URI: no credentials (not an http or https address of a host): check ALIBABA_CLOUD_CREDENTIALS_URI, and the service behind it",
+		},
+		"an ended session": {config.Auth{Type: "uri", URI: ended.URL}, nil, Unavailable, start + "asking the credentials URI: unavailable (a session that has ended already): check this machine's clock"},
+		"no such role":     {sts, appKey, BadCredentials, start + "taking on role acs:ram::" + account2 + ":role/none: "},
+		"no token file":    {config.Auth{Type: "oidc", RoleARN: readerRole, OIDCProviderARN: providerARN, OIDCTokenFile: "/none"}, nil, NoCredentials, start + "taking on role " + readerRole + " by OIDC: no credentials (nothing to read in /none): check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"},
+		"no token":         {config.Auth{Type: "sts"}, appKey, NoCredentials, start + "no credentials (ALIBABA_CLOUD_SECURITY_TOKEN is not set): set it"},
+		"no key file":      {config.Auth{Type: "access_key", AccessKeyIDFile: "/none", AccessKeySecretFile: "/none"}, nil, NoCredentials, start + "no credentials (nothing to read in /none): check the file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -148,3 +148,20 @@ func TestMetadataBypassesProxies(t *testing.T) {
 		t.Errorf("got %v, %v, want no proxy", proxy, err)
 	}
 }
+
+// TestSTSInAVPC: the region that the instance told is STS's too.
+func TestSTSInAVPC(t *testing.T) {
+	t.Parallel()
+	_, instance := cloud(t, 0)
+	settings := settingsFor("")
+	settings.Region, settings.Network = "", "vpc"
+	e := &everywhere{}
+	login := Login{Auth: map[string]config.Auth{
+		config.DefaultAuth: {Type: "assume_role", Source: "key", RoleARN: readerRole, MetadataEndpoint: instance.URL},
+		"key":              {Type: "access_key"},
+	}, Lookup: environment(appKey...)}
+	_, _ = regional(t, e, settings, login).Get(t.Context(), current) // this STS answers like KMS
+	if want := []string{"sts-vpc.cn-hangzhou.aliyuncs.com"}; !slices.Equal(e.asked, want) {
+		t.Errorf("asked: got %q, want %q", e.asked, want)
+	}
+}
