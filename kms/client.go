@@ -108,7 +108,8 @@ func (c *Client) fetchFrom(ctx context.Context, p *profile, id secret.ID, region
 		return secret.Value{}, err
 	}
 	value, err := c.call(ctx, keys, id, region)
-	if err != nil && err.mayHaveExpired() {
+	torn := err != nil && err.Kind == BadCredentials && keys.reread > 0 // read while somebody renewed the files
+	if err != nil && (err.mayHaveExpired() || torn) {
 		fresh, failed := p.bridge.replace(ctx, keys)
 		if failed == nil && !fresh.same(keys) {
 			return c.call(ctx, fresh, id, region)
