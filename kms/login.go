@@ -2,10 +2,8 @@ package kms
 
 import (
 	"context"
-	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/secret"
@@ -109,7 +107,7 @@ type logins struct {
 func (l *logins) source(a config.Auth) source {
 	switch a.Type {
 	case "access_key", "sts":
-		return func(context.Context) (Credentials, *Error) { return l.accessKey(a) }
+		return func(ctx context.Context) (Credentials, *Error) { return l.accessKey(ctx, a) }
 	case "oidc":
 		return func(ctx context.Context) (Credentials, *Error) { return l.oidc(ctx, a) }
 	case "ecs_role":
@@ -138,12 +136,8 @@ func (l *logins) source(a config.Auth) source {
 	}
 }
 
-// rereadFiles is how soon files are read again: whoever renews the keys in them tells
-// nobody, and reading costs next to nothing.
-const rereadFiles = time.Second
-
 // accessKey reads an access key or STS token from files, or from the environment.
-func (l *logins) accessKey(a config.Auth) (Credentials, *Error) {
+func (l *logins) accessKey(ctx context.Context, a config.Auth) (Credentials, *Error) {
 	if a.AccessKeyIDFile == "" {
 		keys, err := fromEnvironment(l.lookup)
 		switch {
@@ -154,25 +148,7 @@ func (l *logins) accessKey(a config.Auth) (Credentials, *Error) {
 		}
 		return Credentials{}, orNoKey(err, setKey)
 	}
-	var words [3]string
-	for i, path := range []string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile} {
-		if path == "" {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		if words[i] = strings.TrimSpace(string(text)); err != nil || words[i] == "" {
-			return Credentials{}, noCredentials("nothing to read in "+path, "check the file")
-		}
-	}
-	keys := AccessKey(words[0], words[1])
-	keys.what = "the access key of " + a.AccessKeyIDFile
-	if words[2] != "" {
-		keys = stsToken(words[0], words[1], words[2])
-		keys.what = "the STS token of " + a.SecurityTokenFile
-	}
-	keys.reread = rereadFiles
-	keys.from = [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile}
-	return keys, nil
+	return keysOfFiles(ctx, [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile})
 }
 
 // orNoKey is err, or what to do when there is nothing in the environment.
