@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	sessionLife = 3 * time.Second
+	sessionLife = 5 * time.Second
 	readerRole  = "acs:ram::1000000000000001:role/reader"
 	auditRole   = "acs:ram::2000000000000002:role/audit"
 	clusterARN  = "acs:ram::1000000000000001:oidc-provider/cluster"
