@@ -33,6 +33,7 @@ func parseEndpoint(text string) (*url.URL, error) {
 		(e.Scheme != "https" && e.Scheme != "http") {
 		return nil, fmt.Errorf("want a host, https://HOST or http://127.0.0.1:PORT")
 	}
+	e.Host = strings.ToLower(e.Host)
 	return e, nil
 }
 
@@ -44,6 +45,16 @@ func IsLoopback(host string) bool {
 	host = strings.Trim(host, "[]")
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
+}
+
+// MetadataHost is where an ECS instance finds its metadata.
+const MetadataHost = "100.100.100.200"
+
+// NextDoor tells whether a host, without a port, is this machine, or what answers
+// underneath it: link-local addresses, and an instance's metadata.
+func NextDoor(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == MetadataHost || IsLoopback(host) || err == nil && addr.IsLinkLocalUnicast()
 }
 
 // Address is the network ("tcp" or "unix") and address to listen on.

@@ -142,8 +142,8 @@ func (d *decoder) validateAuthPlaces(c *Config, key string, a Auth) {
 		u, err := url.Parse(a.URI)
 		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 			d.fault(key+".uri", "want http://HOST/PATH or https://HOST/PATH")
-		} else if u.Scheme == "http" && !IsLoopback(u.Host) {
-			d.warn(c, key+".uri", "credentials travel in the clear")
+		} else if u.Scheme == "http" && !NextDoor(u.Hostname()) && !c.KMS.InsecureHTTP {
+			d.fault(key+".uri", "plain http is for this machine only: use https, or set kms.insecure_http: true to send credentials in the clear")
 		}
 	}
 }
@@ -167,5 +167,5 @@ func (a Auth) Metadata() string {
 	if a.MetadataEndpoint != "" {
 		return strings.TrimRight(a.MetadataEndpoint, "/")
 	}
-	return "http://100.100.100.200"
+	return "http://" + MetadataHost
 }

@@ -31,7 +31,8 @@ var invalid = map[string][]string{
 		`:12: auth.i.role_arn: want acs:ram::ACCOUNT:role/NAME`,
 		`:13: auth.j.uri: want http://HOST/PATH or https://HOST/PATH`,
 		`:14: auth.k.session_name: want 2 to 64 of A-Z a-z 0-9 . @ _ -, got "a b"`,
-		`:16: env.A: no auth profile "none": declare auth.none, or want one of a, b, c, d, default, e, f, g, h, i, j, k`,
+		`:15: auth.l.uri: plain http is for this machine only: use https, or set kms.insecure_http: true to send credentials in the clear`,
+		`:17: env.A: no auth profile "none": declare auth.none, or want one of a, b, c, d, default, e, f, g, h, i, j, k, l`,
 	},
 	"regions": {
 		`:3: kms.fallback_regions: want a region such as cn-hangzhou, got "CN"`,

@@ -17,9 +17,17 @@ const loginTimeout = 10 * time.Second
 // A session is renewed when a third of its life is left, or this much of a long one.
 const longestLead = 5 * time.Minute
 
-// After a failed login nobody tries again for a second, then two, up to this:
-// many workers that wait must not ask one after the other.
-const longestRest = 4 * time.Second
+// After a failed login nobody tries again for a second, then two, up to these, or as
+// long as the answer asked for: many workers that wait must not ask one after the
+// other, and what was refused is hardly granted the next second.
+const (
+	longestRest        = 4 * time.Second
+	longestRefusalRest = 32 * time.Second
+)
+
+// betweenReplacements is how soon a session that was refused is replaced again: where
+// a fresh one is refused too, every secret would ask for one of its own.
+const betweenReplacements = 5 * time.Second
 
 // bridge is one profile's way from a source to the calls: one login at a time, the
 // last good pair kept while it is valid, and renewed ahead of its end.
@@ -27,10 +35,11 @@ type bridge struct {
 	source source
 	tell   func(Credentials) // told of the first success, and of another identity
 
-	turn   chan struct{} // of one: whose turn it is to log in; what follows is his
-	failed *Error
-	rest   time.Time // until which failed counts
-	misses int
+	turn     chan struct{} // of one: whose turn it is to log in; what follows is his
+	failed   *Error
+	rest     time.Time // until which failed counts
+	misses   int
+	replaced time.Time // when a refused session was last replaced
 
 	last   atomic.Pointer[session]
 	opened chan struct{} // closed at the first success
@@ -120,7 +129,10 @@ func (b *bridge) wait(ctx context.Context) *Error {
 func (b *bridge) login(ctx context.Context, refused *Credentials) (Credentials, *Error) {
 	now, have := time.Now(), b.last.Load()
 	if have != nil && refused != nil && have.keys.same(*refused) {
-		have = nil
+		if now.Sub(b.replaced) < betweenReplacements && have.keys.reread == 0 {
+			return have.keys, nil
+		}
+		have, b.replaced = nil, now
 	}
 	if have.fresh(now) {
 		return have.keys, nil
@@ -133,8 +145,12 @@ func (b *bridge) login(ctx context.Context, refused *Credentials) (Credentials, 
 			return keys, nil
 		}
 		if ctx.Err() == nil { // else it is our own doing
-			b.failed, b.rest = err, time.Now().Add(min(time.Second<<b.misses, longestRest))
-			b.misses = min(b.misses+1, 3)
+			longest := longestRefusalRest
+			if err.Outage() {
+				longest = longestRest
+			}
+			b.failed, b.rest = err, time.Now().Add(max(err.wait, min(time.Second<<b.misses, longest)))
+			b.misses = min(b.misses+1, 5)
 		}
 	}
 	if have.valid(time.Now()) {
@@ -177,13 +193,25 @@ func (b *bridge) keep(ctx context.Context) {
 		if have.end.IsZero() {
 			return // an access key: nothing ends while nobody asks
 		}
-		timer := time.NewTimer(max(time.Until(have.renew), 100*time.Millisecond))
+		timer := time.NewTimer(max(time.Until(have.renew), b.rests(ctx), 100*time.Millisecond))
 		select {
 		case <-timer.C:
-			b.renew(ctx)
+			_, _ = b.get(ctx) // which renews beside the calls
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
 	}
 }
+
+// rests is how long nobody tries again after a failure.
+func (b *bridge) rests(ctx context.Context) time.Duration {
+	if b.wait(ctx) != nil {
+		return 0
+	}
+	defer func() { <-b.turn }()
+	return time.Until(b.rest)
+}
+
+// busy tells whether somebody logs in.
+func (b *bridge) busy() bool { return len(b.turn) > 0 }

@@ -9,7 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"time"
+	"strings"
+	"unicode"
 
 	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
 )
@@ -17,7 +18,7 @@ import (
 // classify makes an Error of whatever the SDK returned, without its text.
 func classify(ctx context.Context, err error, got answer) *Error {
 	e := kindOfFailure(ctx, err, got)
-	e.wait, e.ahead = pause(got.header), ahead(got.header, time.Now())
+	e.heed(got.header)
 	return e
 }
 
@@ -38,6 +39,13 @@ func kindOfFailure(ctx context.Context, err error, got answer) *Error {
 		return refusal(got.status, "", "") // the body was not KMS's; its status still tells an outage
 	case errors.Is(err, errPanic):
 		return invalid("an error body that is not KMS's")
+	}
+	if proxy, ok := errors.AsType[*proxyError](err); ok {
+		e := &Error{Kind: Unavailable, detail: proxy.Error(), advice: "check HTTPS_PROXY, and what the proxy lets pass"}
+		if proxy.status < http.StatusInternalServerError {
+			e.Kind = Invalid // no waiting helps
+		}
+		return e
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return invalid("it does not speak TLS; http:// before the endpoint means plain http")
@@ -79,13 +87,14 @@ func transportDetail(ctx context.Context, err error) string {
 		return "cancelled"
 	}
 	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return verification.Err.Error()
+		return printable(verification.Err.Error()) // it quotes the certificate
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return dns.Error()
+		return printable("lookup " + dns.Name + ": " + whyNoAddress(dns))
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Error()
+		op.Source = nil // its port is another each time
+		return printable(op.Error())
 	}
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return "no answer in time"
@@ -101,4 +110,29 @@ func innermost(err error) error {
 		return u.Err
 	}
 	return err
+}
+
+// whyNoAddress is without the resolver's own words: they hold a port, another each time.
+func whyNoAddress(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return "no such host"
+	case err.IsTimeout:
+		return "no answer in time"
+	}
+	return "the resolver failed"
+}
+
+// maxDetail bounds what others may say in our texts, in bytes.
+const maxDetail = 300
+
+// printable is a text that others had a say in, fit for a terminal.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+	return strings.ToValidUTF8(text[:min(len(text), maxDetail)], "")
 }

@@ -7,6 +7,7 @@ package kms
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,9 +43,12 @@ type Client struct {
 	region    regionFinder
 	waitsFor  atomic.Pointer[Error]
 	throttled atomic.Bool // the last poll was, and tried again in vain
+	moved     func(string, error)
+	away      atomic.Bool // the last read came from a fallback region
 }
 
-// New makes a client. It contacts nobody; the error is a bad CA file.
+// New makes a client. It contacts nobody; the error is a bad CA file
+// or proxy variable.
 func New(settings config.KMS, login Login, agent string, observe Observer) (*Client, error) {
 	transport, err := newPool(settings)
 	if err != nil {
@@ -63,7 +67,7 @@ func New(settings config.KMS, login Login, agent string, observe Observer) (*Cli
 // once more with fresh credentials if those at hand had expired. The error is an
 // *Error.
 func (c *Client) Get(ctx context.Context, id secret.ID) (secret.Value, error) {
-	value, err := c.flights.do(ctx, id, c.fetch)
+	value, err := c.flights.do(ctx, c.plainest(id), c.fetch)
 	if err != nil {
 		err.ID = id
 		if err.Region == "" {
@@ -72,6 +76,18 @@ func (c *Client) Get(ctx context.Context, id secret.ID) (secret.Value, error) {
 		return secret.Value{}, err
 	}
 	return value, nil
+}
+
+// plainest is id without what would be so anyway, so that what is the same shares a
+// flight. A region that was spelled out has no fallback.
+func (c *Client) plainest(id secret.ID) secret.ID {
+	if id.Auth == config.DefaultAuth {
+		id.Auth = ""
+	}
+	if id.Account == "" && id.Region == c.settings.Region && len(c.settings.Fallback) == 0 {
+		id.Region = ""
+	}
+	return id
 }
 
 // fetch reads from the region of id, and while that is out of reach from the
@@ -85,7 +101,11 @@ func (c *Client) fetch(ctx context.Context, id secret.ID) (secret.Value, *Error)
 	if err != nil {
 		return secret.Value{}, err
 	}
+	c.region.first.CompareAndSwap(nil, &region)
 	value, err := c.fetchFrom(ctx, p, id, region)
+	if err == nil && c.moved != nil && id.Region == "" && c.away.CompareAndSwap(true, false) {
+		c.moved(region, nil)
+	}
 	if err == nil || id.Region != "" {
 		return value, err
 	}
@@ -94,6 +114,10 @@ func (c *Client) fetch(ctx context.Context, id secret.ID) (secret.Value, *Error)
 			break // a login has no region of ours
 		}
 		if value, failed := c.fetchFrom(ctx, p, id, other); failed == nil {
+			if c.moved != nil && c.away.CompareAndSwap(false, true) {
+				err.ID, err.Region = id, region
+				c.moved(other, err)
+			}
 			return value, nil
 		}
 	}
@@ -103,6 +127,9 @@ func (c *Client) fetch(ctx context.Context, id secret.ID) (secret.Value, *Error)
 // fetchFrom reads from one region, with fresh credentials if the first are refused
 // as expired.
 func (c *Client) fetchFrom(ctx context.Context, p *profile, id secret.ID, region string) (secret.Value, *Error) {
+	if err := c.mayCall(ctx, region); err != nil { // before the login: a session may end in the wait
+		return secret.Value{}, err
+	}
 	keys, err := p.bridge.get(ctx)
 	if err != nil {
 		return secret.Value{}, err
@@ -110,19 +137,30 @@ func (c *Client) fetchFrom(ctx context.Context, p *profile, id secret.ID, region
 	value, err := c.call(ctx, keys, id, region)
 	torn := err != nil && err.Kind == BadCredentials && keys.reread > 0 // read while somebody renewed the files
 	if err != nil && (err.mayHaveExpired() || torn) {
+		if err := c.mayCall(ctx, region); err != nil {
+			return secret.Value{}, err
+		}
 		fresh, failed := p.bridge.replace(ctx, keys)
-		if failed == nil && !fresh.same(keys) {
+		if failed != nil {
+			return secret.Value{}, failed
+		}
+		if !fresh.same(keys) {
 			return c.call(ctx, fresh, id, region)
 		}
 	}
 	return value, err
 }
 
+// mayCall waits for the rate limit.
+func (c *Client) mayCall(ctx context.Context, region string) *Error {
+	if err := c.limit.Wait(ctx); err != nil {
+		return &Error{Kind: Unavailable, Region: region, detail: transportDetail(ctx, err)}
+	}
+	return nil
+}
+
 // call does one GetSecretValue.
 func (c *Client) call(ctx context.Context, keys Credentials, id secret.ID, region string) (secret.Value, *Error) {
-	if err := c.limit.Wait(ctx); err != nil {
-		return secret.Value{}, &Error{Kind: Unavailable, Region: region, detail: transportDetail(ctx, err)}
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
 	defer cancel()
 	start := time.Now()
@@ -161,11 +199,18 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 	case response.SecretName != id.Name && response.SecretName != id.SecretName():
 		return secret.Value{}, invalid("an answer for another secret")
 	}
+	stages := response.VersionStages.VersionStage
+	switch { // managed secrets have one version to give, whatever was asked for
+	case id.Version != "" && response.VersionId != id.Version && (response.SecretType == "" || response.SecretType == "Generic"):
+		return secret.Value{}, invalid("an answer for another version")
+	case id.Version == "" && len(stages) > 0 && !slices.Contains(stages, id.Stage):
+		return secret.Value{}, invalid("an answer for another stage")
+	}
 	if response.SecretData == "" { // CreateSecret and PutSecretValue take no empty value
 		return secret.Value{}, invalid("an answer without SecretData")
 	}
 	created, _ := time.Parse(time.RFC3339Nano, response.CreateTime) // informative: a zero time will do
-	return secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, created), nil
+	return secret.NewValue([]byte(response.SecretData), response.VersionId, stages, created), nil
 }
 
 // do runs one SDK call on a slot of its own.
@@ -176,5 +221,11 @@ func (c *Client) do(ctx context.Context, keys Credentials, request requests.AcsR
 		c.slots.Put(s)
 		return nil
 	}
-	return classify(ctx, err, got) // and a slot that may have panicked goes to waste
+	e := classify(ctx, err, got) // and a slot that may have panicked goes to waste
+	for _, word := range []*string{&e.Code, &e.RequestID} {
+		if keys.within(*word) { // who echoes a request must not make us print its keys
+			*word = ""
+		}
+	}
+	return e
 }

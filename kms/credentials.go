@@ -23,6 +23,8 @@ type identity struct {
 	from    [3]string // where id, secret and token came from: variables or files
 	role    string    // ARN of the role that this is a session of; empty for an access key
 	account string    // that they belong to, if known
+
+	handedOut bool // by an instance's metadata or a credentials URI
 }
 
 // AccessKey makes credentials of an access key.
@@ -42,6 +44,16 @@ func (c Credentials) sessionToken() string {
 		return ""
 	}
 	return c.token()
+}
+
+// within tells whether a text holds one of the secrets, or the key's id.
+func (c Credentials) within(text string) bool {
+	for _, word := range []string{c.id, c.secret(), c.sessionToken()} {
+		if word != "" && strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // same tells whether asking again brought nothing new.

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Error struct {
 	detail    string // our words for a failure without a code
 
 	cause   error         // of our own, for decisions
+	present bool          // something that was asked before has answered
 	status  int           // of a plain exchange that was answered, such as with metadata; 0 without an answer
 	step    string        // on the way to the secret, such as taking on a role; empty for reading it
 	advice  string        // in the place of the kind's hint
@@ -136,7 +138,7 @@ func kindOfCode(code string, status int) Kind {
 }
 
 var (
-	codePattern    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	codePattern    = regexp.MustCompile(`^[A-Z][A-Za-z]*(\.[A-Za-z]+)*$`)
 	accountPattern = regexp.MustCompile(`^[0-9]+$`)
 	requestPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
@@ -160,7 +162,9 @@ func (e *Error) Reason() string { return string(e.Kind) }
 
 // serverAnswered tells whether something was there that could not answer now, or would
 // not answer so often: as opposed to nobody, or a server that knows no such thing.
-func (e *Error) serverAnswered() bool { return e.status >= 500 || e.status == 429 }
+func (e *Error) serverAnswered() bool {
+	return e.status >= 500 || e.status == 429 || e.present && e.status != http.StatusNotFound
+}
 
 // Cause is the same for failures of one cause that would hit any secret, such as a
 // login that fails; it is empty where the failure is of the one secret.
@@ -171,7 +175,7 @@ func (e *Error) Cause() string {
 			return ""
 		}
 	}
-	return strings.Join([]string{string(e.Kind), e.Region, e.step, e.detail, e.Code}, "\n")
+	return strings.Join([]string{string(e.Kind), e.Region, e.ID.Auth, e.step, e.detail, e.Code}, "\n")
 }
 
 // ForMany is e as the failure of a number of secrets.

@@ -198,7 +198,7 @@ func TestBuiltinRoots(t *testing.T) {
 // TestClassifyTransport has what loopback can't bring about.
 func TestClassifyTransport(t *testing.T) {
 	t.Parallel()
-	dns := &net.DNSError{Err: "no such host", Name: "kms.nowhere.aliyuncs.com"}
+	dns := &net.DNSError{IsNotFound: true, Err: "no such host", Name: "kms.nowhere.aliyuncs.com"}
 	for _, test := range []struct {
 		err    error
 		detail string

@@ -34,6 +34,7 @@ func (f *flights) do(ctx context.Context, id secret.ID, fetch func(context.Conte
 		}
 		<-mine.landed // soon, since it was cancelled: nothing of it is to outlive its callers
 		if mine.err != nil && mine.err.Kind == Unavailable {
+			cancelled.step, cancelled.Region, cancelled.advice = mine.err.step, mine.err.Region, mine.err.advice
 			return secret.Value{}, cancelled // whose words know of a deadline
 		}
 	}

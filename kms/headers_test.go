@@ -19,12 +19,22 @@ func TestPause(t *testing.T) {
 		{"Retry-After", "soon", 0},
 		{"Retry-After", "Mon, 02 Jan 2006 15:04:05 GMT", 0},
 		{"X-Ratelimit-User-Api", "Limit:10,Remain:0,TimeLeft:1500", 1500 * time.Millisecond},
+		{"X-Ratelimit-User", "Limit:10,Remain:3,TimeLeft:1500", 0},
 		{"X-Ratelimit-User", "TimeLeft:20", 20 * time.Millisecond},
 		{"X-Ratelimit-User", "TimeLeft:999999999", longestPause},
 	} {
-		if got := pause(http.Header{test.name: {test.value}}); got != test.want {
+		if got := pause(http.Header{test.name: {test.value}}, true); got != test.want {
 			t.Errorf("%s: %s: got %s, want %s", test.name, test.value, got, test.want)
 		}
+	}
+}
+
+// TestWindowOfAnOutage: that a window ends in a minute is no reason to wait for it.
+func TestWindowOfAnOutage(t *testing.T) {
+	t.Parallel()
+	header := http.Header{"X-Ratelimit-User": {"Limit:10,Remain:0,TimeLeft:58000"}, "Retry-After": {"2"}}
+	if got, want := pause(header, false), 2*time.Second; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -18,7 +18,10 @@ func (e *Error) hint() string {
 	case Deleting:
 		return "restore it (RestoreSecret)"
 	case Denied:
-		if strings.HasPrefix(e.Code, "Rejected.") {
+		switch {
+		case strings.HasPrefix(e.Code, "Rejected.PendingDeletion"):
+			return "cancel the deletion of the key that encrypts it (CancelKeyDeletion)"
+		case strings.HasPrefix(e.Code, "Rejected."):
 			return "enable the key that encrypts it (EnableKey)"
 		}
 		return "grant kms:GetSecretValue on " + e.arn() + e.grantee() + ", and kms:Decrypt if a key of yours encrypts it"
@@ -37,6 +40,9 @@ func (e *Error) hint() string {
 	case Unavailable:
 		return "check the region, the endpoint and the network"
 	case Invalid:
+		if e.step != "" && e.Code != "" {
+			return "check what the auth profile declares"
+		}
 		return "check that the endpoint is KMS, and what proxies stand before it"
 	}
 	return ""
@@ -59,10 +65,13 @@ func (e *Error) arn() string {
 
 // grantee says who lacks the grant, where we know it.
 func (e *Error) grantee() string {
-	if e.caller.role == "" {
-		return ""
+	switch {
+	case e.caller.role != "":
+		return " to " + e.caller.role
+	case e.caller.handedOut:
+		return " to " + e.caller.what
 	}
-	return " to " + e.caller.role
+	return ""
 }
 
 func credentialsHint(code string, caller identity) string {
@@ -70,6 +79,8 @@ func credentialsHint(code string, caller identity) string {
 		return "the session of " + caller.role + " was refused, and a fresh one too: check that the endpoint and STS are of one cloud, and this machine's clock"
 	}
 	switch {
+	case caller.handedOut:
+		return caller.what + " was refused: check that who hands it out and the endpoint are of one cloud, and this machine's clock"
 	case strings.HasPrefix(code, "InvalidAccessKeyId"):
 		return "the access key id is unknown or disabled: check " + cmp.Or(caller.from[0], variables[0][0])
 	case strings.HasPrefix(code, "InvalidSecurityToken"), strings.HasPrefix(code, "MissingSecurityToken"):

@@ -15,27 +15,34 @@ type Login struct {
 	Auth   map[string]config.Auth // profiles by name
 	Lookup Lookup                 // of our environment
 	Using  func(auth, identity string)
+	Moved  func(region string, err error) // told of a fallback region, and why; without an error, that it is over
 }
 
 // Fixed logs in with one access key.
 func Fixed(keys Credentials) Login { return Login{Fixed: &keys} }
 
-// FromVariables tells whether the profiles named use an access key of the environment.
-func (l Login) FromVariables(ids []secret.ID) bool {
+// Used names the environment's variables with which the profiles of ids log in and
+// which let their bearer in: keys, and the address of who hands out sessions. The
+// program should not inherit them.
+func (l Login) Used(ids []secret.ID) []string {
 	if l.Fixed != nil {
-		return false
+		return nil
 	}
+	var used []string
+	_, err := fromEnvironment(l.Lookup)
 	for _, id := range ids {
 		a := l.Auth[profileName(id)]
 		for a.Type == "assume_role" {
 			a = l.Auth[a.SourceOf()]
 		}
-		if (a.Type == "chain" || a.Type == "access_key" || a.Type == "sts") && a.AccessKeyIDFile == "" {
-			_, err := fromEnvironment(l.Lookup)
-			return err == nil
+		switch {
+		case err == nil && (a.Type == "chain" || a.Type == "access_key" || a.Type == "sts") && a.AccessKeyIDFile == "":
+			used = append(used, Variables()...)
+		case a.Type == "chain" || a.Type == "uri" && a.URI == "":
+			used = append(used, "ALIBABA_CLOUD_CREDENTIALS_URI", "ALICLOUD_CREDENTIALS_URI")
 		}
 	}
-	return false
+	return used
 }
 
 // profile is one way of logging in, at work.
@@ -59,6 +66,7 @@ func (c *Client) newProfiles(login Login) map[string]*profile {
 	if login.Using == nil {
 		login.Using = func(string, string) {}
 	}
+	c.moved = login.Moved
 	profiles := map[string]*profile{}
 	for name, settings := range login.Auth {
 		p := &profile{name: name, settings: settings}
@@ -125,7 +133,11 @@ func (l *logins) source(a config.Auth) source {
 			}
 			keys, err := l.assumeRole(ctx, a, source)
 			if err != nil && err.mayHaveExpired() { // the source's, once, as for a secret
-				if fresh, failed := from.replace(ctx, source); failed == nil && !fresh.same(source) {
+				fresh, failed := from.replace(ctx, source)
+				if failed != nil {
+					return Credentials{}, failed
+				}
+				if !fresh.same(source) {
 					return l.assumeRole(ctx, a, fresh)
 				}
 			}

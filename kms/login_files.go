@@ -2,8 +2,11 @@ package kms
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,13 +27,15 @@ func keysOfFiles(ctx context.Context, paths [3]string) (Credentials, *Error) {
 			if path == "" {
 				continue
 			}
-			info, statErr := os.Stat(path) // before it is read: what changes in between is younger still
-			text, err := os.ReadFile(path)
-			if words[i] = strings.TrimSpace(string(text)); err != nil || statErr != nil || words[i] == "" {
+			file, err := readFile(ctx, path)
+			if err != nil {
+				return Credentials{}, err
+			}
+			if words[i] = strings.TrimSpace(string(file.text)); words[i] == "" {
 				return Credentials{}, noCredentials("nothing to read in "+path, "check the file")
 			}
-			if info.ModTime().After(newest) {
-				newest = info.ModTime()
+			if file.modified.After(newest) {
+				newest = file.modified
 			}
 		}
 		age := time.Since(newest)
@@ -51,4 +56,54 @@ func keysOfFiles(ctx context.Context, paths [3]string) (Credentials, *Error) {
 	}
 	keys.reread, keys.from = rereadFiles, paths
 	return keys, nil
+}
+
+// maxFile bounds a file of a login, in bytes.
+const maxFile = 1 << 20
+
+// loginFile is what a file held, and its time before it was read: what changes in
+// between is younger still.
+type loginFile struct {
+	text     []byte
+	modified time.Time
+	err      error
+}
+
+// readFile reads a small regular file. It returns when ctx ends, even where the
+// file's server hangs, and does not wait for a writer to a pipe.
+func readFile(ctx context.Context, path string) (loginFile, *Error) {
+	done := make(chan loginFile, 1)
+	go func() {
+		var file loginFile
+		file.text, file.modified, file.err = readRegular(path)
+		done <- file
+	}()
+	select {
+	case file := <-done:
+		if file.err != nil { // its text names the path as well
+			e := noCredentials("nothing to read in "+path, "check the file")
+			e.cause = file.err
+			return loginFile{}, e
+		}
+		return file, nil
+	case <-ctx.Done():
+		return loginFile{}, &Error{Kind: Unavailable, detail: "can't read " + path + " in time", advice: "check the volume it is on"}
+	}
+}
+
+func readRegular(path string) (text []byte, modified time.Time, err error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, time.Time{}, errors.New("not a regular file of sensible size")
+	}
+	text, err = io.ReadAll(io.LimitReader(file, maxFile))
+	return text, info.ModTime(), err
 }

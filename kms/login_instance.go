@@ -34,7 +34,11 @@ func (l *logins) ecsRole(ctx context.Context, a config.Auth) (Credentials, *Erro
 		if err != nil {
 			return Credentials{}, err
 		}
-		return decodeHandedOut([]byte(body), "role "+role+" of this ECS instance")
+		keys, err := decodeHandedOut([]byte(body), "role "+role+" of this ECS instance")
+		if err != nil {
+			err.present = true
+		}
+		return keys, err
 	}()
 	if err != nil {
 		err.step = "asking the metadata of the ECS instance"
@@ -70,6 +74,9 @@ func (l *logins) uri(ctx context.Context, a config.Auth) (Credentials, *Error) {
 func (l *logins) askURI(ctx context.Context, address string) (Credentials, *Error) {
 	// The texts of errors are not told: a URI may hold what lets its bearer in.
 	u, err := url.Parse(address)
+	if err == nil && u.Scheme == "http" && !config.NextDoor(u.Hostname()) && !l.client.settings.InsecureHTTP {
+		return Credentials{}, noCredentials("plain http is for this machine only", "use https, or set kms.insecure_http: true to send credentials in the clear")
+	}
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return Credentials{}, noCredentials("not an http or https address of a host", "")
 	}
@@ -86,5 +93,5 @@ func (l *logins) askURI(ctx context.Context, address string) (Credentials, *Erro
 
 func inTheClear(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "http" && !config.IsLoopback(u.Host)
+	return err == nil && u.Scheme == "http" && !config.NextDoor(u.Hostname())
 }

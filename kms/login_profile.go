@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"gopkg.in/ini.v1"
@@ -46,10 +45,13 @@ var errNoProfile = errors.New("no profile")
 // profile logs in as the aliyun CLI or the SDKs would by their files. The files are
 // read anew at each refresh, and never written.
 func (l *logins) profile(ctx context.Context, a config.Auth) (Credentials, *Error) {
-	for _, read := range []func() (profileFile, error){l.cliFile, l.sdkFile} {
-		file, err := read()
+	for _, read := range []func(context.Context) (profileFile, error){l.cliFile, l.sdkFile} {
+		file, err := read(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if e, ok := errors.AsType[*Error](err); ok && e.Outage() {
+			return Credentials{}, e
 		}
 		if err != nil { // its text may quote the file
 			return Credentials{}, noCredentials("can't read "+file.path, "check the file and its permissions")
@@ -135,7 +137,7 @@ func (p stored) keys(where string) (Credentials, *Error) {
 		return Credentials{}, e
 	}
 	keys := AccessKey(p.AccessKeyID, p.AccessKeySecret)
-	if p.Token != "" {
+	if p.Token != "" && p.Mode != "AK" { // the CLI leaves an old one there
 		keys = stsToken(p.AccessKeyID, p.AccessKeySecret, p.Token)
 	}
 	keys.what, keys.from, keys.reread = where, [3]string{where, where, where}, rereadFiles
@@ -151,25 +153,21 @@ func (l *logins) home(name string) string {
 }
 
 // cliFile reads ~/.aliyun/config.json.
-func (l *logins) cliFile() (profileFile, error) {
+func (l *logins) cliFile(ctx context.Context) (profileFile, error) {
 	file := profileFile{path: l.lookup.either("CONFIG_FILE")}
 	if file.path == "" {
 		file.path = l.home(".aliyun/config.json")
 	}
-	text, err := os.ReadFile(file.path)
-	if file.path == "" || err != nil {
-		return file, orNotExist(file.path, err)
+	if file.path == "" {
+		return file, fs.ErrNotExist
 	}
-	err = json.Unmarshal(text, &file)
+	text, unread := readFile(ctx, file.path)
+	if unread != nil {
+		return file, unread
+	}
+	err := json.Unmarshal(text.text, &file)
 	file.named = file.Current != "" && len(file.Profiles) > 0
 	return file, err
-}
-
-func orNotExist(path string, err error) error {
-	if path == "" {
-		return fs.ErrNotExist
-	}
-	return err
 }
 
 // iniModes are the SDKs' names of the CLI's modes.
@@ -178,23 +176,28 @@ var iniModes = map[string]string{
 }
 
 // sdkFile reads ~/.alibabacloud/credentials.
-func (l *logins) sdkFile() (profileFile, error) {
+func (l *logins) sdkFile(ctx context.Context) (profileFile, error) {
 	file := profileFile{Current: "default", path: l.lookup.either("CREDENTIALS_FILE")}
 	if file.path == "" {
 		file.path = l.home(".alibabacloud/credentials")
 	}
-	text, err := os.ReadFile(file.path)
-	if file.path == "" || err != nil {
-		return file, orNotExist(file.path, err)
+	if file.path == "" {
+		return file, fs.ErrNotExist
 	}
-	parsed, err := ini.Load(text)
+	text, unread := readFile(ctx, file.path)
+	if unread != nil {
+		return file, unread
+	}
+	// A section is a profile: no dot in its name makes it inherit from another, and no
+	// %(name)s is another's value.
+	parsed, err := ini.LoadSources(ini.LoadOptions{ChildSectionDelimiter: "\x00"}, text.text)
 	if err != nil {
 		return file, err
 	}
 	for _, section := range parsed.Sections() {
 		key := func(names ...string) string {
 			for _, name := range names {
-				if value := section.Key(name).String(); value != "" {
+				if value := section.Key(name).Value(); value != "" {
 					return value
 				}
 			}

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/aliyun/alibaba-cloud-sdk-go/services/sts"
 
 	"github.com/kmsrun/kmsrun/config"
-	"github.com/kmsrun/kmsrun/secret"
 )
 
 // defaultSession names our sessions in audit logs.
@@ -28,7 +26,7 @@ func sessionOf(a config.Auth) string {
 // assumeRole takes on a role with the credentials of another profile.
 func (l *logins) assumeRole(ctx context.Context, a config.Auth, source Credentials) (Credentials, *Error) {
 	request := sts.CreateAssumeRoleRequest()
-	request.RegionId = l.client.knownRegion(secret.ID{}) // a read finds it out before it logs in
+	request.RegionId = l.client.loginRegion()
 	request.Scheme, request.Domain = a.STS(l.client.settings, request.RegionId)
 	request.RoleArn, request.RoleSessionName, request.ExternalId = a.RoleARN, sessionOf(a), a.ExternalID
 	response := sts.CreateAssumeRoleResponse()
@@ -92,18 +90,19 @@ func (l *logins) oidc(ctx context.Context, a config.Auth) (Credentials, *Error) 
 
 // assumeRoleWithOIDC reads the token's file at each refresh: the kubelet renews it.
 func (l *logins) assumeRoleWithOIDC(ctx context.Context, a config.Auth) (Credentials, *Error) {
-	token, err := os.ReadFile(a.OIDCTokenFile)
-	if err != nil {
-		return Credentials{}, noCredentials("nothing to read in "+a.OIDCTokenFile, "check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token")
+	token, unread := readFile(ctx, a.OIDCTokenFile)
+	if unread != nil {
+		unread.advice = "check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"
+		return Credentials{}, unread
 	}
-	scheme, host := a.STS(l.client.settings, l.client.knownRegion(secret.ID{}))
+	scheme, host := a.STS(l.client.settings, l.client.loginRegion())
 	query := url.Values{
 		"Action": {"AssumeRoleWithOIDC"}, "Version": {"2015-04-01"}, "Format": {"JSON"},
 		"Timestamp": {time.Now().UTC().Format("2006-01-02T15:04:05Z")},
 	}
 	form := url.Values{
 		"RoleArn": {a.RoleARN}, "OIDCProviderArn": {a.OIDCProviderARN}, "RoleSessionName": {sessionOf(a)},
-		"OIDCToken": {strings.TrimSpace(string(token))},
+		"OIDCToken": {strings.TrimSpace(string(token.text))},
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+host+"/?"+query.Encode(), strings.NewReader(form.Encode()))
 	if err != nil {

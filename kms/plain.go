@@ -34,7 +34,8 @@ func (c *Client) plain(r *http.Request) ([]byte, *Error) {
 		var refused struct{ Code, RequestID string }
 		_ = json.Unmarshal(body, &refused) // what is no error of the API has no code
 		e := refusal(got.status, refused.Code, refused.RequestID)
-		e.status, e.wait, e.ahead = got.status, pause(got.header), ahead(got.header, time.Now())
+		e.status = got.status
+		e.heed(got.header)
 		return nil, e
 	}
 	return body, nil
@@ -69,5 +70,7 @@ func decodeHandedOut(body []byte, what string) (Credentials, *Error) {
 	if json.Unmarshal(body, &h) != nil { // its text may quote the body
 		return Credentials{}, invalid("an answer that is not JSON")
 	}
-	return h.credentials(what)
+	keys, err := h.credentials(what)
+	keys.handedOut = true
+	return keys, err
 }

@@ -18,6 +18,7 @@ type regionFinder struct {
 	failed *Error
 	rest   time.Time
 	found  atomic.Pointer[string]
+	first  atomic.Pointer[string] // that anything was read from
 }
 
 // knownRegion is the region of id as far as it is known without asking.
@@ -29,6 +30,18 @@ func (c *Client) knownRegion(id secret.ID) string {
 		return *found
 	}
 	return c.settings.Region
+}
+
+// loginRegion is the region whose STS is near: the declared one, or that of whatever
+// was read first. A read finds its region out before it logs in.
+func (c *Client) loginRegion() string {
+	if region := c.knownRegion(secret.ID{}); region != "" {
+		return region
+	}
+	if first := c.region.first.Load(); first != nil {
+		return *first
+	}
+	return ""
 }
 
 // regionOf is the region to read id from: its own, the declared one, or that of the
@@ -94,7 +107,11 @@ func (m metadata) get(ctx context.Context, path string) (string, *Error) {
 	if err != nil {
 		return "", err
 	}
-	return m.exchange(ctx, http.MethodGet, path, "X-aliyun-ecs-metadata-token", token)
+	text, err := m.exchange(ctx, http.MethodGet, path, "X-aliyun-ecs-metadata-token", token)
+	if err != nil {
+		err.present = true
+	}
+	return text, err
 }
 
 func (m metadata) exchange(ctx context.Context, method, path, header, value string) (string, *Error) {

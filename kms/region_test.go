@@ -140,7 +140,7 @@ func TestNoRegion(t *testing.T) {
 // TestMetadataBypassesProxies looks at the rule alone: nothing is dialled.
 func TestMetadataBypassesProxies(t *testing.T) {
 	t.Parallel()
-	r, err := http.NewRequest(http.MethodGet, "http://"+metadataHost+"/latest/api/token", nil)
+	r, err := http.NewRequest(http.MethodGet, "http://"+config.MetadataHost+"/latest/api/token", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

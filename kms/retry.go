@@ -23,12 +23,17 @@ const pollTries = 3
 // until patience ends; a call that is under way then still goes on until ctx
 // ends. Any other failure is returned at once. The error is the last *Error.
 func (c *Client) GetPatiently(ctx, patience context.Context, id secret.ID) (secret.Value, error) {
+	var before error
 	for try := 0; ; try++ {
 		value, err := c.Get(ctx, id)
 		e, failed := errors.AsType[*Error](err)
 		if !failed || !e.Outage() {
 			return value, err
 		}
+		if ctx.Err() != nil && before != nil {
+			return value, before // it says more than that the time is up
+		}
+		before = err
 		c.waitsFor.Store(e)
 		select {
 		case <-time.After(backoff(try, e.wait, rand.N[time.Duration])):
@@ -67,10 +72,16 @@ func (c *Client) Poll(ctx context.Context, id secret.ID) (secret.Value, error) {
 	}
 }
 
-// WaitsFor is the outage that GetPatiently met last; nil before the first.
+// WaitsFor is the outage that GetPatiently met last, or the login that is under way;
+// nil before either.
 func (c *Client) WaitsFor() error {
 	if e := c.waitsFor.Load(); e != nil {
 		return e
+	}
+	for name, p := range c.profiles {
+		if p.bridge.busy() {
+			return errors.New("no answer yet to the login of auth profile " + name)
+		}
 	}
 	return nil
 }

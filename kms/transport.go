@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -17,9 +18,6 @@ import (
 	"github.com/kmsrun/kmsrun/config"
 )
 
-// metadataHost is where an ECS instance finds its metadata.
-const metadataHost = "100.100.100.200"
-
 // pool is the one pool of connections that everything shares. It is two transports
 // because the CAs are loaded at the first https request, if there is one: they cost
 // milliseconds, and net/http looks at a transport's TLS settings just once.
@@ -29,6 +27,9 @@ type pool struct {
 }
 
 func newPool(settings config.KMS) (*pool, error) {
+	if err := checkProxies(os.Getenv); err != nil {
+		return nil, err
+	}
 	if settings.CAFile != "" { // a bad file is told at the start
 		if err := appendCA(x509.NewCertPool(), settings.CAFile); err != nil {
 			return nil, err
@@ -54,16 +55,52 @@ func newTransport(settings config.KMS) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ResponseHeaderTimeout: settings.Timeout,
+		// A connection that died without a word, as behind a NAT, is left within one call's
+		// time: all polls share it.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: settings.Timeout / 4, PingTimeout: settings.Timeout / 4},
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+			if response.StatusCode != http.StatusOK {
+				return &proxyError{response.StatusCode}
+			}
+			return nil
+		},
 	}
 }
 
-// proxyFor is what the usual variables say, but for the metadata of an instance: a
-// proxy would get the credentials of its own instance, or see ours.
+// proxyError is a proxy's refusal to connect us.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy answered with status %d", e.status)
+}
+
+// proxyFor is what the usual variables say, but for the metadata of an instance and
+// what else is next door: a proxy would get the credentials of its own instance, or
+// see ours.
 func proxyFor(r *http.Request) (*url.URL, error) {
-	if r.URL.Hostname() == metadataHost {
+	if config.NextDoor(r.URL.Hostname()) {
 		return nil, nil
 	}
 	return http.ProxyFromEnvironment(r)
+}
+
+// checkProxies tells of a proxy variable that nobody could follow: net/http would
+// go without, past a proxy that has to be.
+func checkProxies(lookup func(string) string) error {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		value := lookup(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme == "" || u.Host == "" { // as net/http has it: HOST:PORT will do
+			u, err = url.Parse("http://" + value)
+		}
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("%s: want http://HOST:PORT", name) // not quoted: it may hold a password
+		}
+	}
+	return nil
 }
 
 // RoundTrip implements http.RoundTripper.

@@ -125,7 +125,7 @@ func TestOneTryPerCall(t *testing.T) {
 // once. Nothing is dialled.
 func TestNoProxyNetworks(t *testing.T) {
 	if os.Getenv("KMSRUN_TEST_NO_PROXY") != "" {
-		for _, host := range []string{"10.1.2.3", "11.1.2.3", "kms.internal", "kms.internal.example", metadataHost} {
+		for _, host := range []string{"10.1.2.3", "11.1.2.3", "kms.internal", "kms.internal.example", config.MetadataHost} {
 			r, _ := http.NewRequest(http.MethodGet, "https://"+host+"/", nil)
 			proxy, err := proxyFor(r)
 			fmt.Println(host, proxy, err)
@@ -140,7 +140,7 @@ func TestNoProxyNetworks(t *testing.T) {
 		t.Fatalf("%v: %s", err, output)
 	}
 	want := "10.1.2.3 <nil> <nil>\n11.1.2.3 http://127.0.0.1:3 <nil>\nkms.internal <nil> <nil>\n" +
-		"kms.internal.example http://127.0.0.1:3 <nil>\n" + metadataHost + " <nil> <nil>\n"
+		"kms.internal.example http://127.0.0.1:3 <nil>\n" + config.MetadataHost + " <nil> <nil>\n"
 	if got := string(output); !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

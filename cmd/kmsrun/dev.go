@@ -72,7 +72,15 @@ func (d *devEmulator) login(plan *inject.Plan) kms.Login {
 		login.Auth = plan.Config.Auth // whatever profile a reference names: here it has this key
 		return login
 	}
-	return kms.Login{Auth: plan.Config.Auth, Lookup: os.LookupEnv, Using: func(auth, identity string) {
-		plan.Log.Info("logged in", "auth", auth, "identity", identity)
-	}}
+	return kms.Login{
+		Auth: plan.Config.Auth, Lookup: os.LookupEnv,
+		Using: func(auth, identity string) { plan.Log.Info("logged in", "auth", auth, "identity", identity) },
+		Moved: func(region string, err error) {
+			if err != nil {
+				plan.Log.Warn("reading from a fallback region", "region", region, "err", err)
+				return
+			}
+			plan.Log.Info("reading from the first region again", "region", region)
+		},
+	}
 }

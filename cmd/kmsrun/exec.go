@@ -144,9 +144,7 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 			return err
 		}
 		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, client.GetPatiently, client.WaitsFor
-		if login.FromVariables(ids) {
-			drop = kms.Variables()
-		}
+		drop = login.Used(ids)
 		if !plan.Once {
 			go client.Keep(ctx)
 		}
