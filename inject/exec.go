@@ -88,7 +88,7 @@ func (e *Exec) State() metrics.State {
 		},
 		Refresh: func() bool {
 			if e.watcher != nil {
-				e.watcher.Refresh()
+				e.watcher.Poke()
 			}
 			return e.watcher != nil
 		},
@@ -164,7 +164,7 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 	}
 	e.started.Store(true)
 	for _, id := range snapshot.IDs() {
-		e.Metrics.SecretRead(id.SecretName(), id.Stage, time.Now())
+		e.Metrics.SecretRead(id.Label(), id.Stage, time.Now())
 	}
 	l.served()
 

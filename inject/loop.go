@@ -203,6 +203,6 @@ func (l *loop) logVersions(snapshot secret.Snapshot) {
 func (l *loop) served() {
 	for _, id := range l.snapshot.IDs() {
 		value, _ := l.snapshot.Get(id)
-		l.Metrics.SecretServed(id.SecretName(), id.Stage, value.Version)
+		l.Metrics.SecretServed(id.Label(), id.Stage, value.Version)
 	}
 }

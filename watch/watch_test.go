@@ -334,10 +334,10 @@ func TestRefresh(t *testing.T) {
 		b.set("a", value("v2"))
 		start := time.Now()
 
-		b.watcher.Refresh()
+		b.watcher.Poke()
 		synctest.Wait() // the round is under way; all pokes from now on are one
 		for range 5 {
-			b.watcher.Refresh()
+			b.watcher.Poke()
 		}
 		close(gate)
 		b.wantNext(t, "a=v2", "b=v1")
@@ -358,7 +358,7 @@ func TestRefreshEndsDebounce(t *testing.T) {
 		b.set("a", value("v2"))
 		b.seen(t, "a", "v2")
 		start := time.Now()
-		b.watcher.Refresh()
+		b.watcher.Poke()
 		b.wantNext(t, "a=v2", "b=v1")
 		if got, want := time.Since(start), time.Duration(0); got != want {
 			t.Errorf("delivered after %v, want %v", got, want)
