@@ -52,6 +52,7 @@ type Exec struct {
 	pings   chan chan struct{} // answered by whatever select turns
 	started atomic.Bool
 	watcher *watch.Watcher // nil where nothing is to be watched
+	view    view
 }
 
 // NewExec prepares a run; nothing starts yet.
@@ -92,6 +93,7 @@ func (e *Exec) State() metrics.State {
 			}
 			return e.watcher != nil
 		},
+		Status: e.status,
 	}
 }
 
@@ -167,6 +169,8 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 		e.Metrics.SecretRead(id.Label(), id.Stage, time.Now())
 	}
 	l.served()
+	pinned := watch.Pinned(snapshot)
+	e.view.pinned.Store(&pinned)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup

@@ -43,7 +43,7 @@ func handler(settings config.HTTP, m *Metrics, state State) http.Handler {
 		answer(w, http.StatusAccepted, "polling now")
 	}))
 	if state.Status != nil {
-		mux.Handle("GET /status", protect(settings, serveStatus(state.Status)))
+		mux.Handle("GET /status", protect(settings, serveStatus(m.build, state.Status)))
 	}
 	return limit(settings, mux)
 }

@@ -58,9 +58,10 @@ type Action struct {
 }
 
 // serveStatus answers with the status of now.
-func serveStatus(status func() Status) http.HandlerFunc {
+func serveStatus(version string, status func() Status) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		s := status()
+		s.Version = version
 		s.Secrets = withAges(s.Secrets, time.Now())
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
