@@ -33,11 +33,11 @@ func TestBackoff(t *testing.T) {
 	most := func(limit time.Duration) time.Duration { return limit }
 	none := func(time.Duration) time.Duration { return 0 }
 	for try, want := range []time.Duration{200, 400, 800, 1600, 3200, 5000, 5000} {
-		if got := backoff(try, 0, most); got != want*time.Millisecond {
+		if got := Backoff(try, 0, most); got != want*time.Millisecond {
 			t.Errorf("try %d: got at most %s, want %s", try, got, want*time.Millisecond)
 		}
 	}
-	if got := backoff(60, time.Second, none); got != time.Second {
+	if got := Backoff(60, time.Second, none); got != time.Second {
 		t.Errorf("got %s, want no less than what was asked for", got)
 	}
 }

@@ -31,7 +31,7 @@ func (c *Client) GetPatiently(ctx, patience context.Context, id secret.ID) (secr
 		}
 		c.waitsFor.Store(e)
 		select {
-		case <-time.After(backoff(try, e.wait, rand.N[time.Duration])):
+		case <-time.After(Backoff(try, e.wait, rand.N[time.Duration])):
 		case <-patience.Done():
 			return value, err
 		case <-ctx.Done(): // patience need not be a child of ctx
@@ -48,16 +48,13 @@ func (c *Client) Poll(ctx context.Context, id secret.ID) (secret.Value, error) {
 		if !failed {
 			c.throttled.Store(false)
 		}
-		if !failed || !e.Outage() || try == pollTries || e.wait > longestBackoff {
+		if !failed || !e.Outage() {
 			return value, err
 		}
-		pause := backoff(try-1, e.wait, rand.N[time.Duration])
-		if e.Kind == Throttled {
-			// The quota is the whole account's: one more try, later, and none while it lasts.
-			if c.throttled.Swap(true) {
-				return value, err
-			}
-			pause += time.Second
+		lasting := e.Kind == Throttled && c.throttled.Swap(true)
+		pause, again := PollPause(try, e.Kind, lasting, e.wait, rand.N[time.Duration])
+		if !again {
+			return value, err
 		}
 		select {
 		case <-time.After(pause):
@@ -65,6 +62,21 @@ func (c *Client) Poll(ctx context.Context, id secret.ID) (secret.Value, error) {
 			return value, err
 		}
 	}
+}
+
+// PollPause is the pause of a poll after a try, from 1, that met an outage of this
+// kind; again is false when the poll is to fail instead. A quota is the whole
+// account's: a throttled poll gets one more try, later, and none while the
+// throttling lasts since an earlier poll.
+func PollPause(try int, kind Kind, lasting bool, asked time.Duration, random func(time.Duration) time.Duration) (pause time.Duration, again bool) {
+	if try == pollTries || asked > longestBackoff || lasting {
+		return 0, false
+	}
+	pause = Backoff(try-1, asked, random)
+	if kind == Throttled {
+		pause += time.Second
+	}
+	return pause, true
 }
 
 // WaitsFor is the outage that GetPatiently met last; nil before the first.
@@ -75,10 +87,10 @@ func (c *Client) WaitsFor() error {
 	return nil
 }
 
-// backoff is the pause after a try: anything up to a limit that doubles each time
+// Backoff is the pause after a try, from 0, that met an outage: anything up to a limit that doubles each time
 // (full jitter: a fleet that failed together must not come back together), and no
 // less than the answer asked for.
-func backoff(try int, asked time.Duration, random func(time.Duration) time.Duration) time.Duration {
+func Backoff(try int, asked time.Duration, random func(time.Duration) time.Duration) time.Duration {
 	limit := longestBackoff
 	if try < 5 {
 		limit = min(limit, shortestBackoff<<try)

@@ -21,14 +21,26 @@ type gather struct {
 	more    bool      // which has found another change
 	poked   bool      // everything is read anyway: what changes meanwhile extends nothing
 	missing map[int]bool
-	wait    <-chan time.Time // debounce; nil when it is over
-	hurry   <-chan time.Time // ends the wait for what is missing
+	pause   time.Time // the end of debounce; zero when it is over
+	hurry   time.Time // the end of the wait for what is missing
 }
 
 // done tells whether what was gathered may be delivered.
 func (g gather) done() bool { return g.active && g.last && g.settled() && !g.more }
 
-func (g gather) settled() bool { return g.wait == nil && len(g.missing) == 0 }
+func (g gather) settled() bool { return g.pause.IsZero() && len(g.missing) == 0 }
+
+// until is when next is to be asked again, if nothing happens before; zero for never.
+func (g gather) until() time.Time {
+	switch {
+	case !g.active || g.settled():
+		return time.Time{}
+	case !g.pause.IsZero():
+		return g.pause // which is never after hurry
+	default:
+		return g.hurry
+	}
+}
 
 // changed takes note of a change of secret i, one of n, and tells whether what is
 // missing is to be read now. The read that found it was early if it was not due.
@@ -52,9 +64,9 @@ func (g gather) paced(now time.Time, settings config.Watch) gather {
 		g.limit = now.Add(settings.DebounceMax)
 	}
 	left := max(g.limit.Sub(now), 0)
-	g.wait, g.hurry = nil, time.After(left+readPatience)
+	g.pause, g.hurry = time.Time{}, now.Add(left+readPatience)
 	if pause := min(settings.Debounce, left); pause > 0 {
-		g.wait = time.After(pause)
+		g.pause = now.Add(pause)
 	}
 	return g
 }
@@ -62,14 +74,21 @@ func (g gather) paced(now time.Time, settings config.Watch) gather {
 // poke begins a read of all n secrets that needs no companions.
 func (g gather) poke(now time.Time, settings config.Watch, n int) gather {
 	g = gather{active: true, limit: g.limit, missing: all(n), last: true, poked: true}.paced(now, settings)
-	g.wait = nil
+	g.pause = time.Time{}
 	return g
 }
 
 // next goes on to the next step, and tells whether what is missing is to be read now.
 func (g gather) next(now time.Time, settings config.Watch, n int) (gather, bool) {
+	if !g.pause.IsZero() && !now.Before(g.pause) {
+		g.pause = time.Time{}
+	}
 	switch {
-	case !g.active || !g.settled():
+	case !g.active:
+	case !g.settled():
+		if !now.Before(g.hurry) {
+			return gather{active: true, limit: g.limit, last: true}, false
+		}
 	case !g.last:
 		g.last = true
 		if settings.Debounce > 0 {
@@ -84,11 +103,6 @@ func (g gather) next(now time.Time, settings config.Watch, n int) (gather, bool)
 		}
 	}
 	return g, false
-}
-
-// hurried waits for nothing more.
-func (g gather) hurried() gather {
-	return gather{active: true, limit: g.limit, last: true}
 }
 
 func all(n int) map[int]bool {

@@ -36,15 +36,15 @@ func (r *run) report() {
 	list := make([]metrics.Secret, len(r.ids))
 	for i, id := range r.ids {
 		value, _ := r.latest.Get(id)
-		read, turn := r.reads[i], r.state.turns[i]
+		poll, turn := r.polls[i], r.poller.state.turns[i]
 		s := describe(id, value, metrics.SecretOK)
-		s.LastPoll, s.LastGood, s.NextPoll = moment(read.tried), moment(read.good), moment(turn.due)
+		s.LastPoll, s.LastGood, s.NextPoll = moment(poll.last), moment(poll.good), moment(turn.due)
 		if turn.underWay {
 			s.NextPoll = moment(now)
 		}
-		if read.failed != "" {
-			s.State, s.Error, s.Failures = metrics.SecretFailing, read.failed, turn.failures
-			if now.Sub(read.good) > staleAfter*r.settings.Interval {
+		if poll.failed != "" {
+			s.State, s.Error, s.Failures = metrics.SecretFailing, poll.failed, turn.failures
+			if now.Sub(poll.good) > staleAfter*r.settings.Interval {
 				s.State = metrics.SecretStale
 			}
 		}
