@@ -23,8 +23,12 @@ const (
 	longestStep = time.Minute
 	// longestStretch bounds what throttling adds to an interval in all.
 	longestStretch = 10 * time.Minute
-	// relief is what is left of a stretch after each good read.
-	relief = 0.9
+	// relief is what is left of a stretch after each good read. (A smaller part
+	// reacts faster when there is quota again, and costs more refusals until then.)
+	relief = 0.95
+	// stepsPerRound is how many steps a round adds in which every read is throttled:
+	// the reads of one round all see the same want of quota.
+	stepsPerRound = 3
 
 	// firstBackoff is the pause after a first outage; it doubles up to the interval.
 	firstBackoff = 5 * time.Second
@@ -37,7 +41,7 @@ const (
 type state struct {
 	settings config.Watch
 	turns    []turn        // one for each secret, in the watcher's order
-	ordinary time.Duration // added to the interval
+	ordinary time.Duration // added to interval
 	tight    time.Duration // added to rotation_interval
 }
 
@@ -46,6 +50,7 @@ type turn struct {
 	due      time.Time
 	underWay bool      // being read
 	failures int       // in a row
+	good     time.Time // when it was read last; zero before the first poll
 	rotation time.Time // the date that KMS named; zero without one
 	rotated  time.Time // the date whose rotation was seen
 }
@@ -135,7 +140,26 @@ func (s state) after(now time.Time, i int, r reading, random func() float64) sta
 		p.due = due
 	}
 	p.underWay = false
+	if r.outcome == good {
+		p.good = now
+	}
+	if r.outcome == throttled && !r.early && !tight {
+		s.swap(now, i)
+	}
 	return s
+}
+
+// swap gives secret i, whose read was throttled, the next turn of this process, and
+// the secret whose turn that was the later one of i, if it was read more recently:
+// so throttling delays all secrets alike.
+func (s state) swap(now time.Time, i int) {
+	first := i
+	for k, t := range s.turns {
+		if !t.underWay && !t.looking(now) && t.failures == 0 && t.good.After(s.turns[i].good) && t.due.Before(s.turns[first].due) {
+			first = k
+		}
+	}
+	s.turns[i].due, s.turns[first].due = s.turns[first].due, s.turns[i].due
 }
 
 // paced stretches the pauses of this process after a throttled read, by addition,
@@ -148,7 +172,8 @@ func (s state) paced(tight bool, o outcome) state {
 	}
 	switch o {
 	case throttled:
-		*stretch = min(*stretch+step, longestStretch)
+		share := min(1, stepsPerRound/float64(len(s.turns)))
+		*stretch = min(*stretch+part(step, share), longestStretch)
 	case good:
 		if *stretch = part(*stretch, relief); *stretch < step/100 {
 			*stretch = 0

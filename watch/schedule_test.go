@@ -125,8 +125,8 @@ func TestPause(t *testing.T) {
 		{"throttled for long", time.Minute, 0, slices.Repeat([]outcome{throttled}, 99), 0.5, 11 * time.Minute},
 		{"throttled with a short interval", time.Second, 0, []outcome{throttled}, 0.5, 2 * time.Second},
 		{"throttled with a long interval", time.Hour, 0, []outcome{throttled}, 0.5, 2 * time.Minute},
-		{"throttled, then good", time.Minute, 0, []outcome{throttled, good}, 0.5, 114 * time.Second},
-		{"throttled, then good for long", time.Minute, 0, append([]outcome{throttled}, slices.Repeat([]outcome{good}, 50)...), 0.5, time.Minute},
+		{"throttled, then good", time.Minute, 0, []outcome{throttled, good}, 0.5, 117 * time.Second},
+		{"throttled, then good for long", time.Minute, 0, append([]outcome{throttled}, slices.Repeat([]outcome{good}, 99)...), 0.5, time.Minute},
 		{"outage", time.Minute, 0, []outcome{outage}, almostOne, 5 * time.Second},
 		{"outage, spread", time.Minute, 0, []outcome{outage}, 0, 2500 * time.Millisecond},
 		{"a second outage", time.Minute, 0, []outcome{outage, outage}, almostOne, 10 * time.Second},
@@ -158,7 +158,7 @@ func TestPause(t *testing.T) {
 // slows all that this process reads afterwards.
 func TestOthersGoOn(t *testing.T) {
 	t.Parallel()
-	for o, want := range map[outcome]time.Duration{good: time.Minute, outage: time.Minute, refused: time.Minute, throttled: 114 * time.Second} {
+	for o, want := range map[outcome]time.Duration{good: time.Minute, outage: time.Minute, refused: time.Minute, throttled: 117 * time.Second} {
 		s := planned(polling(time.Minute), 0, 0, 7*time.Second)
 		s = s.after(today, 0, reading{outcome: o}, always(0.5))
 		s = s.after(today, 1, reading{}, always(0.5))
@@ -259,5 +259,33 @@ func TestTightStretch(t *testing.T) {
 	s = s.after(today, 1, reading{}, always(0.5))
 	if got, want := s.until(today), []time.Duration{10 * time.Second, time.Minute}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestSwap: a throttled secret is read at the next turn of the process, in the place
+// of one that was read since.
+func TestSwap(t *testing.T) {
+	t.Parallel()
+	s := planned(polling(time.Minute), 0, 10*time.Second, 5*time.Second, 2*time.Second, time.Second)
+	s.turns[0].good = today.Add(-time.Minute)
+	s.turns[1].good = today.Add(-50 * time.Second)
+	s.turns[2].good = today.Add(-55 * time.Second)
+	s.turns[3].good = today.Add(-2 * time.Minute) // waits for longer itself
+	s.turns[4].good, s.turns[4].failures = today, 1
+	s = s.after(today, 0, reading{outcome: throttled}, always(0.5))
+	want := []time.Duration{5 * time.Second, 10 * time.Second, 96 * time.Second, 2 * time.Second, time.Second}
+	if got := s.until(today); !slices.Equal(got, want) {
+		t.Errorf("due after: got %v, want %v", got, want)
+	}
+}
+
+// TestShare: a process with many secrets adds less for each of them.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]time.Duration{1: time.Minute, 3: time.Minute, 6: 30 * time.Second, 60: 3 * time.Second} {
+		s := planned(polling(time.Minute), make([]time.Duration, n)...).after(today, 0, reading{outcome: throttled}, always(0.5))
+		if got := s.ordinary; got != want {
+			t.Errorf("%d secrets: got %v, want %v", n, got, want)
+		}
 	}
 }
