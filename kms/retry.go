@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 const (
 	shortestBackoff = 200 * time.Millisecond
 	longestBackoff  = 5 * time.Second
+	// backoffGrowth makes the longest pause about half of the time since the first
+	// try: whoever waits for a quota waits half as long again at most.
+	backoffGrowth = 1.25
 )
 
 // pollTries bounds the tries of one poll: the next poll comes anyway.
@@ -21,8 +25,13 @@ const pollTries = 3
 
 // GetPatiently is Get, tried again after an outage with growing, jittered pauses
 // until patience ends; a call that is under way then still goes on until ctx
-// ends. Any other failure is returned at once. The error is the last *Error.
+// ends. Of the reads with one login that were throttled one at a time tries again,
+// and when it got through the next does at once: a fleet that starts together asks
+// for what it may have and not much more. Any other failure is returned at once.
+// The error is the last *Error.
 func (c *Client) GetPatiently(ctx, patience context.Context, id secret.ID) (secret.Value, error) {
+	var turn *turn
+	defer func() { turn.end() }()
 	for try := 0; ; try++ {
 		value, err := c.Get(ctx, id)
 		e, failed := errors.AsType[*Error](err)
@@ -30,8 +39,18 @@ func (c *Client) GetPatiently(ctx, patience context.Context, id secret.ID) (secr
 			return value, err
 		}
 		c.waitsFor.Store(e)
+		pause := Backoff(try, e.wait, rand.N[time.Duration])
+		if e.Kind == Throttled {
+			var waited bool
+			if turn, waited = c.takeTurn(turn, patience.Done(), ctx.Done(), id); turn == nil {
+				return value, err
+			}
+			if pause = e.wait; !waited {
+				pause = turn.pause(e.wait)
+			}
+		}
 		select {
-		case <-time.After(Backoff(try, e.wait, rand.N[time.Duration])):
+		case <-time.After(pause):
 		case <-patience.Done():
 			return value, err
 		case <-ctx.Done(): // patience need not be a child of ctx
@@ -91,9 +110,6 @@ func (c *Client) WaitsFor() error {
 // (full jitter: a fleet that failed together must not come back together), and no
 // less than the answer asked for.
 func Backoff(try int, asked time.Duration, random func(time.Duration) time.Duration) time.Duration {
-	limit := longestBackoff
-	if try < 5 {
-		limit = min(limit, shortestBackoff<<try)
-	}
-	return asked + random(limit)
+	limit := min(float64(shortestBackoff)*math.Pow(backoffGrowth, float64(try)), float64(longestBackoff))
+	return asked + random(time.Duration(limit))
 }

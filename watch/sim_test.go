@@ -69,6 +69,7 @@ type process struct {
 	lasting bool // as in kms.Client: the last poll was throttled in vain
 	left    int  // to read before the start
 	next    int  // secret to read before the start
+	turns   kmsTurn
 	started time.Duration
 	wake    int32 // the generation of the wake that counts
 	good    []time.Duration
@@ -76,6 +77,14 @@ type process struct {
 	reads   int // good ones, from measureFrom on
 	seen    []int32
 	news    []pending // read, and not delivered
+}
+
+// kmsTurn is the turn that throttled reads take before the start, as in kms.Client.
+type kmsTurn struct {
+	taken   bool
+	secret  int32 // that has it
+	try     int
+	waiting []event
 }
 
 // pending is a rotation that a process has read and not acted upon.
@@ -224,11 +233,30 @@ func (s *simulation) firstRead(i int32) {
 
 // firstAnswer goes on as kms.Client.GetPatiently does.
 func (s *simulation) firstAnswer(p *process, e event) {
-	if e.outcome != good {
-		e.at, e.kind = s.now+kms.Backoff(int(e.try), 0, s.upTo), eventCall
+	e.kind = eventCall
+	mine := p.turns.taken && p.turns.secret == e.secret
+	switch {
+	case e.outcome == outage:
+		e.at = s.now + kms.Backoff(int(e.try), 0, s.upTo)
 		e.try++
 		s.events.push(e)
 		return
+	case e.outcome == throttled && p.turns.taken && !mine:
+		p.turns.waiting = append(p.turns.waiting, e)
+		return
+	case e.outcome == throttled:
+		p.turns.taken, p.turns.secret = true, e.secret
+		e.at = s.now + kms.Backoff(p.turns.try, 0, s.upTo)
+		p.turns.try++
+		s.events.push(e)
+		return
+	case mine && len(p.turns.waiting) > 0: // whoever has waited tries at once
+		next := p.turns.waiting[0]
+		p.turns.waiting = p.turns.waiting[1:]
+		next.at, p.turns.secret = s.now, next.secret
+		s.events.push(next)
+	case mine:
+		p.turns.taken = false
 	}
 	p.good[e.secret], p.seen[e.secret] = s.now, s.of(e.process, e.secret).version(s.now-latency/2)
 	if p.left--; p.left > 0 {
