@@ -7,7 +7,7 @@ FUZZTIME := 60s
 STRESSTIME := 2m
 NETWORKED := ./kms ./metrics ./emulator ./cmd/kmsrun
 
-.PHONY: build demo test vet lint skips fuzz stress loopback bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress sim loopback bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -41,12 +41,16 @@ fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
+sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md
+	KMSRUN_TEST_SIM=1 go test -count 1 -timeout 60m -run '^TestFleet$$' -v ./watch
+
 loopback: ## the tests that use the network, where there is nothing but lo; the kernel counts who wants more
 	@unshare -rn ip link set lo up 2>/dev/null || { echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made'; exit 0; }; \
 	go build ./... && unshare -rn sh test/loopback.sh $(NETWORKED)
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; the emulator on one core
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; from a poke to the signal; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
+	go test -run '^$$' -bench . ./watch
 	go test -run '^$$' -bench . ./cmd/kmsrun
 	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator
 

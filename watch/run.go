@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ func newRun(ctx context.Context, w *Watcher, have secret.Snapshot) *run {
 
 func (r *run) loop(updates chan<- secret.Snapshot) {
 	defer r.readers.Wait()
+	r.publish()
 	for {
 		select {
 		case <-r.pokes: // before reads start that would be too early for it
@@ -64,7 +66,6 @@ func (r *run) loop(updates chan<- secret.Snapshot) {
 			after = time.After(wait)
 		}
 		r.read(begin)
-		r.report()
 		var out chan<- secret.Snapshot // nil, and so never ready, unless latest is news
 		if r.poller.ready() {
 			if len(r.latest.Changed(r.have)) == 0 {
@@ -107,6 +108,7 @@ func (r *run) read(indexes []int) {
 // ended takes in what a read has brought.
 func (r *run) ended(got result) {
 	now, id := time.Now(), r.ids[got.index]
+	r.polls = slices.Clone(r.polls)
 	poll := &r.polls[got.index]
 	before, _ := r.latest.Get(id)
 	how := reading{outcome: outcomeOf(got.err), rotation: before.NextRotation}
@@ -123,6 +125,7 @@ func (r *run) ended(got result) {
 	}
 	r.trouble.roundEnded()
 	r.poller.ended(now, got.index, how)
+	r.publish()
 }
 
 func outcomeOf(err error) outcome {

@@ -349,8 +349,14 @@ func (s *simulation) conclude() {
 			continue
 		}
 		s.starts, s.reads = append(s.starts, p.started), append(s.reads, p.reads)
-		for _, at := range p.good {
+		for k, at := range p.good {
 			p.gap = max(p.gap, s.last-max(at, s.measureFrom))
+			s.missed += int(max(s.of(int32(i), int32(k)).version(s.last-s.longestGap())-p.seen[k], 0))
+		}
+		for _, n := range p.news {
+			if n.rotated < s.last-s.longestGap() {
+				s.missed++
+			}
 		}
 		s.gaps = append(s.gaps, p.gap)
 	}

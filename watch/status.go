@@ -10,13 +10,38 @@ import (
 // staleAfter is how many intervals without a good read make a failing secret stale.
 const staleAfter = 3
 
+// report is what the loop knows; nothing in it is ever changed.
+type report struct {
+	latest secret.Snapshot
+	polls  []poll
+	turns  []turn
+}
+
 // Status tells of every secret that is watched. It may be called from anywhere, at
 // any time; before Run it tells of none.
 func (w *Watcher) Status() []metrics.Secret {
-	if s := w.status.Load(); s != nil {
-		return *s
+	r := w.report.Load()
+	if r == nil {
+		return nil
 	}
-	return nil
+	list := make([]metrics.Secret, len(w.ids))
+	for i, id := range w.ids {
+		value, _ := r.latest.Get(id)
+		list[i] = r.polls[i].describe(describe(id, value, metrics.SecretOK), r.turns[i], w.settings.Interval)
+	}
+	return list
+}
+
+// describe adds to s how its reads went, and when the next is due.
+func (p poll) describe(s metrics.Secret, t turn, interval time.Duration) metrics.Secret {
+	s.LastPoll, s.LastGood, s.NextPoll = moment(p.last), moment(p.good), moment(t.due)
+	if p.failed != "" {
+		s.State, s.Error, s.Failures = metrics.SecretFailing, p.failed, t.failures
+		if time.Since(p.good) > staleAfter*interval {
+			s.State = metrics.SecretStale
+		}
+	}
+	return s
 }
 
 // Pinned tells of the secrets of a snapshot that are never read again.
@@ -30,27 +55,9 @@ func Pinned(snapshot secret.Snapshot) []metrics.Secret {
 	return list
 }
 
-// report publishes what Status tells.
-func (r *run) report() {
-	now := time.Now()
-	list := make([]metrics.Secret, len(r.ids))
-	for i, id := range r.ids {
-		value, _ := r.latest.Get(id)
-		poll, turn := r.polls[i], r.poller.state.turns[i]
-		s := describe(id, value, metrics.SecretOK)
-		s.LastPoll, s.LastGood, s.NextPoll = moment(poll.last), moment(poll.good), moment(turn.due)
-		if turn.underWay {
-			s.NextPoll = moment(now)
-		}
-		if poll.failed != "" {
-			s.State, s.Error, s.Failures = metrics.SecretFailing, poll.failed, turn.failures
-			if now.Sub(poll.good) > staleAfter*r.settings.Interval {
-				s.State = metrics.SecretStale
-			}
-		}
-		list[i] = s
-	}
-	r.status.Store(&list)
+// publish lets Status tell what is known now.
+func (r *run) publish() {
+	r.report.Store(&report{r.latest, r.polls, r.poller.state.turns})
 }
 
 func describe(id secret.ID, value secret.Value, state string) metrics.Secret {

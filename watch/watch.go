@@ -19,7 +19,7 @@ type Watcher struct {
 	pokes       chan struct{} // of one: pokes before the next turn of the loop are one poke
 	trouble     *trouble
 	metrics     *metrics.Metrics
-	status      atomic.Pointer[[]metrics.Secret]
+	report      atomic.Pointer[report]
 }
 
 // New makes a watcher of ids that are not pinned; there must be one at least.
