@@ -9,7 +9,7 @@ STRESSTIME := 2m
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress sim bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -44,8 +44,12 @@ fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; the emulator on one core
+sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md
+	KMSRUN_TEST_SIM=1 go test -count 1 -timeout 60m -run '^TestFleet$$' -v ./watch
+
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; from a poke to the signal; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
+	go test -run '^$$' -bench . ./watch
 	go test -run '^$$' -bench . ./cmd/kmsrun
 	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator
 

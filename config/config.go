@@ -63,6 +63,8 @@ type Watch struct {
 	Jitter      float64       `yaml:"jitter"`       // fraction of the interval, 0 to 1
 	Debounce    time.Duration `yaml:"debounce"`     // wait for companions of a change
 	DebounceMax time.Duration `yaml:"debounce_max"` // the longest such wait
+	// RotationInterval is between two reads around the date of a rotation.
+	RotationInterval time.Duration `yaml:"rotation_interval"`
 }
 
 // OnChange says what a change does to the program.
@@ -117,6 +119,8 @@ func Default() Config {
 			Jitter:      0.1,
 			Debounce:    2 * time.Second,
 			DebounceMax: 10 * time.Second,
+
+			RotationInterval: 5 * time.Second,
 		},
 		OnChange: OnChange{Env: "restart"},
 		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second},

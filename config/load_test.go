@@ -96,7 +96,7 @@ func TestLoadFull(t *testing.T) {
 				}}}}, Mode: 0o400},
 			},
 		},
-		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second},
+		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}},
 		Child:    Child{StopSignal: Signal(syscall.SIGINT)},
 		HTTP:     HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},

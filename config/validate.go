@@ -153,6 +153,11 @@ func (d *decoder) validateTimes(c *Config) {
 			d.fault(key, "want 0s or more, got %s", got)
 		}
 	}
+	polite := func(key string, got time.Duration) {
+		if got < minInterval {
+			d.fault(key, "want %s or more, got %s", minInterval, got)
+		}
+	}
 	positive("kms.timeout", c.KMS.Timeout)
 	positive("kms.start_timeout", c.KMS.StartTimeout)
 	notNegative("files.grace", c.Files.Grace)
@@ -161,9 +166,8 @@ func (d *decoder) validateTimes(c *Config) {
 	if c.Watch.DebounceMax < c.Watch.Debounce {
 		d.fault("watch.debounce_max", "want at least watch.debounce (%s), got %s", c.Watch.Debounce, c.Watch.DebounceMax)
 	}
-	if c.Watch.Interval < minInterval {
-		d.fault("watch.interval", "want %s or more, got %s", minInterval, c.Watch.Interval)
-	}
+	polite("watch.interval", c.Watch.Interval)
+	polite("watch.rotation_interval", c.Watch.RotationInterval)
 	if !(c.Watch.Jitter >= 0 && c.Watch.Jitter <= 1) { // false for NaN too
 		d.fault("watch.jitter", "want a fraction from 0 to 1, got %v", c.Watch.Jitter)
 	}

@@ -52,6 +52,7 @@ type Exec struct {
 	pings   chan chan struct{} // answered by whatever select turns
 	started atomic.Bool
 	watcher *watch.Watcher // nil where nothing is to be watched
+	view    view
 }
 
 // NewExec prepares a run; nothing starts yet.
@@ -88,10 +89,11 @@ func (e *Exec) State() metrics.State {
 		},
 		Refresh: func() bool {
 			if e.watcher != nil {
-				e.watcher.Refresh()
+				e.watcher.Poke()
 			}
 			return e.watcher != nil
 		},
+		Status: e.status,
 	}
 }
 
@@ -164,9 +166,11 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 	}
 	e.started.Store(true)
 	for _, id := range snapshot.IDs() {
-		e.Metrics.SecretRead(id.SecretName(), id.Stage, time.Now())
+		e.Metrics.SecretRead(id.Label(), id.Stage, time.Now())
 	}
 	l.served()
+	pinned := watch.Pinned(snapshot)
+	e.view.pinned.Store(&pinned)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/render"
 	"github.com/kmsrun/kmsrun/secret"
 )
@@ -15,6 +16,7 @@ type loop struct {
 	*Exec
 	dir     *render.Dir // nil without files
 	child   *child
+	starts  int
 	updates <-chan secret.Snapshot // nil where nothing is watched
 
 	snapshot   secret.Snapshot   // what generation was rendered from
@@ -89,6 +91,8 @@ func (l *loop) start(why string) error {
 		return err
 	}
 	l.child, l.stop, l.kill, l.given = child, notStopping, nil, l.generation
+	l.starts++
+	l.view.child.Store(&metrics.Child{PID: child.process.Pid, Started: time.Now(), Starts: l.starts, State: "running"})
 	l.Metrics.ChildStarted(why)
 	l.Metrics.EnvStale(false)
 	l.Log.Info("program started", "command", l.Argv[0], "pid", child.process.Pid, "reason", why)
@@ -203,6 +207,6 @@ func (l *loop) logVersions(snapshot secret.Snapshot) {
 func (l *loop) served() {
 	for _, id := range l.snapshot.IDs() {
 		value, _ := l.snapshot.Get(id)
-		l.Metrics.SecretServed(id.SecretName(), id.Stage, value.Version)
+		l.Metrics.SecretServed(id.Label(), id.Stage, value.Version)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/render"
 )
 
@@ -17,6 +18,10 @@ const (
 	actRestart
 	actExit
 )
+
+func (a action) String() string {
+	return map[action]string{actNone: "none", actSignal: "signal", actRestart: "restart", actExit: "exit"}[a]
+}
 
 // actionFor decides what a change does.
 func actionFor(change render.Change, on config.OnChange) action {
@@ -42,7 +47,9 @@ func (l *loop) tell(change render.Change) {
 	if l.leaving || l.stop == stopToExit {
 		return // the program is on its way out
 	}
-	switch actionFor(change, on) {
+	act := actionFor(change, on)
+	l.view.action.Store(&metrics.Action{Action: act.String(), At: time.Now()})
+	switch act {
 	case actSignal:
 		if l.stop == notStopping { // else the restart tells it
 			s := syscall.Signal(on.Files.Signal)

@@ -209,8 +209,8 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 	if response.SecretData == "" { // CreateSecret and PutSecretValue take no empty value
 		return secret.Value{}, invalid("an answer without SecretData")
 	}
-	created, _ := time.Parse(time.RFC3339Nano, response.CreateTime) // informative: a zero time will do
-	return secret.NewValue([]byte(response.SecretData), response.VersionId, stages, created), nil
+	value := secret.NewValue([]byte(response.SecretData), response.VersionId, stages, date(response.CreateTime))
+	return value.WithNextRotation(date(response.NextRotationDate)), nil
 }
 
 // do runs one SDK call on a slot of its own.

@@ -92,6 +92,9 @@ func (e *Error) Unwrap() error { return e.cause }
 // the request: time may mend it.
 func (e *Error) Outage() bool { return e.Kind == Throttled || e.Kind == Unavailable }
 
+// Throttled tells whether the quota of the account was used up.
+func (e *Error) Throttled() bool { return e.Kind == Throttled }
+
 // mayHaveExpired tells whether fresh credentials might help. KMS says of some expired
 // sessions that their access key does not exist.
 func (e *Error) mayHaveExpired() bool {

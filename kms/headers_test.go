@@ -42,12 +42,12 @@ func TestBackoff(t *testing.T) {
 	t.Parallel()
 	most := func(limit time.Duration) time.Duration { return limit }
 	none := func(time.Duration) time.Duration { return 0 }
-	for try, want := range []time.Duration{200, 400, 800, 1600, 3200, 5000, 5000} {
-		if got := backoff(try, 0, most); got != want*time.Millisecond {
+	for try, want := range map[int]time.Duration{0: 200, 1: 250, 2: 312, 10: 1862, 14: 4547, 15: 5000, 99999: 5000} {
+		if got := Backoff(try, 0, most).Truncate(time.Millisecond); got != want*time.Millisecond {
 			t.Errorf("try %d: got at most %s, want %s", try, got, want*time.Millisecond)
 		}
 	}
-	if got := backoff(60, time.Second, none); got != time.Second {
+	if got := Backoff(60, time.Second, none); got != time.Second {
 		t.Errorf("got %s, want no less than what was asked for", got)
 	}
 }

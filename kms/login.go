@@ -50,6 +50,9 @@ type profile struct {
 	name     string
 	settings config.Auth
 	bridge   *bridge
+	// retry has the number of pauses that throttled reads of a start have made, for
+	// whoever's turn it is to try again.
+	retry chan int
 }
 
 func profileName(id secret.ID) string {
@@ -69,7 +72,8 @@ func (c *Client) newProfiles(login Login) map[string]*profile {
 	c.moved = login.Moved
 	profiles := map[string]*profile{}
 	for name, settings := range login.Auth {
-		p := &profile{name: name, settings: settings}
+		p := &profile{name: name, settings: settings, retry: make(chan int, 1)}
+		p.retry <- 0
 		l := &logins{client: c, lookup: login.Lookup, profiles: profiles}
 		ask := l.source(settings)
 		if login.Fixed != nil {

@@ -42,6 +42,9 @@ func handler(settings config.HTTP, m *Metrics, state State) http.Handler {
 		}
 		answer(w, http.StatusAccepted, "polling now")
 	}))
+	if state.Status != nil {
+		mux.Handle("GET /status", protect(settings, serveStatus(m.build, state.Status)))
+	}
 	return limit(settings, mux)
 }
 

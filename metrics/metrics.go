@@ -13,6 +13,7 @@ import (
 
 // Metrics is the set of all series.
 type Metrics struct {
+	build       string // of kmsrun
 	registry    *prometheus.Registry
 	calls       *prometheus.CounterVec
 	callSeconds *prometheus.HistogramVec
@@ -36,6 +37,7 @@ func New(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	}).Set(1)
 	m := &Metrics{
+		build:    version,
 		registry: registry,
 		calls: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "kmsrun_kms_requests_total", Help: "Calls to KMS, by action and by OK, KMS error code or kind of failure.",

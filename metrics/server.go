@@ -24,6 +24,8 @@ type State struct {
 	Alive func(ctx context.Context) error
 	// Refresh asks for a poll now; false when nothing is watched.
 	Refresh func() bool
+	// Status tells all that is known of the run; nil where there is nothing to tell.
+	Status func() Status
 }
 
 // maxRequestBody bounds the body of a request, in bytes; none needs one.

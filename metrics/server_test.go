@@ -62,8 +62,14 @@ type endpoint struct {
 
 func serve(t *testing.T, settings config.HTTP) *endpoint {
 	t.Helper()
-	e := &endpoint{program: &program{}, t: t}
-	server, err := Serve(settings, New("test"), e.state(), slog.New(slog.DiscardHandler))
+	p := &program{}
+	return serveWith(t, settings, p, p.state(), slog.New(slog.DiscardHandler))
+}
+
+func serveWith(t *testing.T, settings config.HTTP, p *program, state State, log *slog.Logger) *endpoint {
+	t.Helper()
+	e := &endpoint{program: p, t: t}
+	server, err := Serve(settings, New("test"), state, log)
 	if err != nil {
 		t.Fatal(err)
 	}

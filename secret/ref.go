@@ -161,11 +161,19 @@ func (id ID) SecretName() string {
 	return "acs:kms:" + id.Region + ":" + id.Account + ":secret/" + id.Name
 }
 
+// Label names the secret in metrics: the name or ARN, and where the reference says
+// more than that, the region and the login.
+func (id ID) Label() string {
+	return ID{Auth: id.Auth, Region: id.Region, Account: id.Account, Name: id.Name, Stage: StageCurrent}.text("")
+}
+
 // String is the reference to the whole secret; it parses back to the same ID.
-func (id ID) String() string {
+func (id ID) String() string { return id.text("kms://") }
+
+func (id ID) text(scheme string) string {
 	text := id.SecretName()
 	if id.Account == "" {
-		text = "kms://" + text
+		text = scheme + text
 	}
 	var options []string
 	option := func(name, value string) {

@@ -17,6 +17,9 @@ type Value struct {
 	Stages []string
 	// Created is the CreateTime of the answer; zero when it could not be read.
 	Created time.Time
+	// NextRotation is when KMS means to rotate the secret next (NextRotationDate of
+	// the answer); zero for a secret that KMS does not rotate by itself.
+	NextRotation time.Time
 
 	data func() []byte
 }
@@ -30,6 +33,12 @@ func NewValue(data []byte, version string, stages []string, created time.Time) V
 		Created: created,
 		data:    func() []byte { return own },
 	}
+}
+
+// WithNextRotation is the same value with the date of its secret's next rotation.
+func (v Value) WithNextRotation(at time.Time) Value {
+	v.NextRotation = at
+	return v
 }
 
 // Bytes is the plaintext. The caller must not change it, and must be one of the

@@ -26,6 +26,8 @@ type Failure interface {
 	error
 	// Outage tells whether the service or the way to it is at fault, not the request.
 	Outage() bool
+	// Throttled tells whether a quota was used up, which is an outage too.
+	Throttled() bool
 	// Reason is the kind of failure in a word or two, the same for the same cause.
 	Reason() string
 }

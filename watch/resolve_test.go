@@ -26,9 +26,10 @@ type failed struct {
 	why    string
 }
 
-func (f failed) Error() string  { return f.why }
-func (f failed) Outage() bool   { return f.outage }
-func (f failed) Reason() string { return f.why }
+func (f failed) Error() string   { return f.why }
+func (f failed) Outage() bool    { return f.outage }
+func (f failed) Throttled() bool { return f.why == "throttled" }
+func (f failed) Reason() string  { return f.why }
 
 func named(names ...string) []secret.ID {
 	var ids []secret.ID

@@ -101,6 +101,11 @@ type bench struct {
 
 // watching starts a watcher of the source's secrets in the bubble, until ctx ends.
 func watching(ctx context.Context, settings config.Watch, s *source) *bench {
+	return watchingBy(ctx, settings, s, func(s *source) Fetch { return s.fetch })
+}
+
+// watchingBy is watching with another way to read.
+func watchingBy(ctx context.Context, settings config.Watch, s *source, fetch func(*source) Fetch) *bench {
 	b := &bench{source: s, updates: make(chan secret.Snapshot), ended: make(chan struct{})}
 	drop := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "after" {
@@ -114,7 +119,7 @@ func watching(ctx context.Context, settings config.Watch, s *source) *bench {
 	for _, id := range ids {
 		have = have.With(id, s.values[id.Name])
 	}
-	b.watcher = New(settings, 2, ids, s.fetch, log, metrics.New("test"))
+	b.watcher = New(settings, 2, ids, fetch(s), log, metrics.New("test"))
 	go func() {
 		defer close(b.ended)
 		b.watcher.Run(ctx, have, b.updates)
@@ -334,10 +339,10 @@ func TestRefresh(t *testing.T) {
 		b.set("a", value("v2"))
 		start := time.Now()
 
-		b.watcher.Refresh()
+		b.watcher.Poke()
 		synctest.Wait() // the round is under way; all pokes from now on are one
 		for range 5 {
-			b.watcher.Refresh()
+			b.watcher.Poke()
 		}
 		close(gate)
 		b.wantNext(t, "a=v2", "b=v1")
@@ -358,7 +363,7 @@ func TestRefreshEndsDebounce(t *testing.T) {
 		b.set("a", value("v2"))
 		b.seen(t, "a", "v2")
 		start := time.Now()
-		b.watcher.Refresh()
+		b.watcher.Poke()
 		b.wantNext(t, "a=v2", "b=v1")
 		if got, want := time.Since(start), time.Duration(0); got != want {
 			t.Errorf("delivered after %v, want %v", got, want)

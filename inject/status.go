@@ -1,0 +1,27 @@
+package inject
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/kmsrun/kmsrun/metrics"
+)
+
+// view is what GET /status shows of the loop, which fills it in as things happen.
+type view struct {
+	pinned atomic.Pointer[[]metrics.Secret]
+	child  atomic.Pointer[metrics.Child]
+	action atomic.Pointer[metrics.Action]
+}
+
+// status is called from any goroutine.
+func (e *Exec) status() metrics.Status {
+	s := metrics.Status{Started: e.started.Load(), Child: e.view.child.Load(), Action: e.view.action.Load()}
+	if e.watcher != nil {
+		s.Secrets = slices.Clone(e.watcher.Status())
+	}
+	if pinned := e.view.pinned.Load(); pinned != nil {
+		s.Secrets = append(s.Secrets, *pinned...)
+	}
+	return s
+}
