@@ -14,6 +14,7 @@ import (
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/inject"
 	"github.com/kmsrun/kmsrun/internal/debugguard"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/kms"
 	"github.com/kmsrun/kmsrun/metrics"
 )
@@ -68,6 +69,7 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 
 func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
+	processes := proc.New() // before anything secret is in memory
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
 	}
@@ -92,7 +94,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	go dev.serve(ctx, log)
 
 	plan := inject.Plan{
-		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
+		Config: c, Argv: argv, Processes: processes, Signals: signals, Lookup: os.LookupEnv,
 		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
@@ -126,7 +128,7 @@ func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
 }
 
 func stdinIsTerminal() bool {
-	_, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS)
+	_, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
 	return err == nil
 }
 
