@@ -1,16 +1,22 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+# The tag reads what the Go runtime keeps of the signals found ignored at the start; the
+# linker has to be told to allow it. Releases are built so too.
+LDFLAGS := -s -w -X main.version=$(VERSION) -checklinkname=0
+TAGS    := kmsrun_exact
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_HERE := $(shell command -v gcc || command -v cc)
 
 FUZZTIME := 60s
 STRESSTIME := 2m
+STRESSRUNS := 200
+STRESSLIMIT := 40m
+SOAKRUNS := 1000
 NETWORKED := ./kms ./metrics ./emulator ./cmd/kmsrun
 
-.PHONY: build demo test vet lint skips fuzz stress loopback bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress soak loopback bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
+	CGO_ENABLED=0 go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
 
 demo: build ## a rotation from start to end, on the embedded emulator
 	@go build -o bin/demo ./examples/demo && go build -o bin/demo-app ./examples/demo/app
@@ -23,6 +29,8 @@ test: vet lint skips ## all that a change must pass; the race detector needs a C
 
 vet:
 	go vet ./...
+	go vet -tags '$(TAGS)' ./internal/asfound
+	GOOS=darwin go build ./... # people write declarations on laptops
 	cd test/openapi && go vet ./...
 	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
@@ -33,13 +41,19 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
+	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
+	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
-stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
+stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; then every login, with tokens of seconds, for STRESSTIME
+	@CGO_ENABLED=$(if $(CC_HERE),1,0) test/stress.sh $(STRESSRUNS) $(STRESSLIMIT) $(if $(CC_HERE),-race)
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
+
+soak: ## SOAKRUNS restarts on rotation: nothing may grow
+	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^TestSoak$$' -v ./cmd/kmsrun
 
 loopback: ## the tests that use the network, where there is nothing but lo; the kernel counts who wants more
 	@unshare -rn ip link set lo up 2>/dev/null || { echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made'; exit 0; }; \
@@ -52,7 +66,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev nginx-light
+	apt-get install -qy --no-install-recommends gcc libc6-dev nginx-light tmux vim-tiny procps
 
 image: build ## FROM scratch, tagged kmsrun:latest
 	docker build -t kmsrun:latest .

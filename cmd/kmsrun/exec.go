@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -176,10 +177,13 @@ func environ() []string {
 	return inherited
 }
 
-// leave is the exit status for the way the program ended. Under systemd, which
-// tells a death by signal from an exit, we die of the same signal.
+// leave is the exit status for the way the program ended. Two watch for a death by
+// signal, and we die of the same signal for them: systemd, and on a terminal a script
+// that ^C interrupts, which goes on after a command that only exits.
 func leave(ended inject.Status) int {
-	if ended.Signal != 0 && os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) {
+	bySystemd := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
+	interrupted := ended.Signal == syscall.SIGINT && proc.OpenTerminal().Present()
+	if ended.Signal != 0 && (bySystemd || interrupted) {
 		inject.DieOf(ended.Signal)
 	}
 	return ended.ExitCode()

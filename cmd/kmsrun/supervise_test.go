@@ -272,3 +272,39 @@ func killGroupOf(t *testing.T, r *running) {
 	}
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
+
+// TestStops: SIGTSTP stops both, SIGCONT resumes both; a program that handles it
+// stops neither.
+func TestStops(t *testing.T) {
+	t.Parallel()
+	state := func(pid int) string {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return state[:min(len(state), 1)]
+	}
+	r := start(t, []string{"PATH=" + os.Getenv("PATH")}, "exec", "--", "sh", "-c", "trap 'echo usr' USR1; trap 'exit 4' TERM; echo $$.; while :; do sleep 0.02; done")
+	r.awaitOutput(".\n")
+	child, err := strconv.Atoi(strings.TrimSuffix(r.out.String(), ".\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		_ = syscall.Kill(r.Process.Pid, syscall.SIGTSTP)
+		r.await("both to stop", func() bool { return state(child) == "T" && state(r.Process.Pid) == "T" })
+		_ = syscall.Kill(r.Process.Pid, syscall.SIGCONT)
+		r.await("both to go on", func() bool { return state(child) != "T" && state(r.Process.Pid) != "T" })
+	}
+	_ = syscall.Kill(r.Process.Pid, syscall.SIGTERM)
+	if got := r.wait(); got != 4 {
+		t.Errorf("got %d, want 4", got)
+	}
+
+	r = start(t, []string{"PATH=" + os.Getenv("PATH")}, "exec", "--", "sh", "-c", "trap 'echo tstp' TSTP; trap 'exit 5' TERM; echo ready; while :; do sleep 0.02; done")
+	r.awaitOutput("ready")
+	_ = syscall.Kill(r.Process.Pid, syscall.SIGTSTP)
+	r.awaitOutput("tstp")
+	_ = syscall.Kill(r.Process.Pid, syscall.SIGTERM)
+	if got := r.wait(); got != 5 {
+		t.Errorf("got %d, want 5", got)
+	}
+}
