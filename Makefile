@@ -53,7 +53,7 @@ stress: ## the tests of processes and terminals STRESSRUNS times, or as often as
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
 soak: ## SOAKRUNS restarts on rotation: nothing may grow
-	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^TestSoak$$' -v ./cmd/kmsrun
+	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
 
 loopback: ## the tests that use the network, where there is nothing but lo; the kernel counts who wants more
 	@unshare -rn ip link set lo up 2>/dev/null || { echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made'; exit 0; }; \
