@@ -75,8 +75,9 @@ func (l *loop) signalled(err error, s syscall.Signal, reason string) {
 // hear of it.
 func (l *loop) follow(s syscall.Signal) {
 	terminal := l.program.terminal
+	followed := stopsJob(s) || s == syscall.SIGSTOP && terminal.Present()
 	switch {
-	case !stopsJob(s) && !(s == syscall.SIGSTOP && terminal.Present()):
+	case !followed:
 		return
 	case terminal.Foreground() && s != syscall.SIGTSTP && l.child.OwnGroup():
 		l.resume() // it wanted the terminal, and the terminal is ours to give

@@ -168,8 +168,11 @@ func inContainer(t *testing.T, _ string, args ...string) *exec.Cmd {
 	}
 	name := containerName(t)
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", name).Run() })
-	return exec.Command("docker", append([]string{"run", "--rm", "--network=none", "--name", name, "--sig-proxy=false",
-		"-e", "ALIBABA_CLOUD_ACCESS_KEY_ID", "-e", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", image, "/kmsrun"}, args...)...)
+	docker := []string{
+		"run", "--rm", "--network=none", "--name", name, "--sig-proxy=false",
+		"-e", "ALIBABA_CLOUD_ACCESS_KEY_ID", "-e", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", image, "/kmsrun",
+	}
+	return exec.Command("docker", append(docker, args...)...)
 }
 
 func containerName(t *testing.T) string {

@@ -148,13 +148,13 @@ func glance(t *testing.T, shell string, ignored, blocked []syscall.Signal, argv 
 	if err != nil || readErr != nil {
 		t.Fatalf("%v: %v %v\n%s", argv, err, readErr, text)
 	}
-	return comparable(string(text), out.Name())
+	return normal(string(text), out.Name())
 }
 
-func comparable(text, out string) string {
+func normal(text, out string) string {
 	if strings.HasPrefix(text, "Name:") { // of /proc/self/status and what follows it
 		status, rest, _ := strings.Cut(text, "Limit ")
-		return strings.Join(shown.FindAllString(status, -1), "\n") + "\n" + comparableStat(rest)
+		return strings.Join(shown.FindAllString(status, -1), "\n") + "\n" + normalStat(rest)
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -166,9 +166,9 @@ func comparable(text, out string) string {
 	return strings.ReplaceAll(numbers.ReplaceAllString(strings.Join(lines, "\n"), "/proc/N/"), out, "OUT")
 }
 
-// comparableStat replaces the line of /proc/self/stat by what of it is to be the same:
+// normalStat replaces the line of /proc/self/stat by what of it is to be the same:
 // whether the process leads its group, its terminal, and its priority.
-func comparableStat(text string) string {
+func normalStat(text string) string {
 	stat := regexp.MustCompile(`(?m)^(\d+) \((\w+)\) \w \d+ (\d+) (\d+) (-?\d+) (-?\d+) .*$`)
 	return stat.ReplaceAllStringFunc(text, func(line string) string {
 		m := stat.FindStringSubmatch(line)

@@ -1,6 +1,7 @@
 package asfound
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,7 +69,7 @@ func stage() bool {
 		takeForeground()
 	}
 	failure := uint32(syscall.EINVAL)
-	if errno, ok := s.Signals.Exec(path, argv, s.environ()).(syscall.Errno); ok {
+	if errno, ok := errors.AsType[syscall.Errno](s.Signals.Exec(path, argv, s.environ())); ok {
 		failure = uint32(errno)
 	}
 	_, _ = syscall.Write(s.Report, (*[4]byte)(unsafe.Pointer(&failure))[:])

@@ -4,6 +4,7 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -47,6 +48,7 @@ type Spec struct {
 // Group says in which process group a program runs.
 type Group int
 
+// The groups there are.
 const (
 	OwnGroup        Group = iota // a new one
 	ForegroundGroup              // a new one, which takes our terminal's foreground (Linux)
@@ -115,7 +117,10 @@ func (p *Process) SignalGroup(s syscall.Signal) error {
 func (p *Process) GroupLeft() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.ownsPID && !(p.reaped && taken(p.pid)) && syscall.Kill(-p.pid, 0) != syscall.ESRCH
+	if !p.ownsPID || p.reaped && taken(p.pid) {
+		return false
+	}
+	return syscall.Kill(-p.pid, 0) != syscall.ESRCH
 }
 
 // taken tells whether the id of a process that was reaped belongs to another by now:
@@ -124,7 +129,7 @@ func taken(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
 
 // late makes nothing of the error of a signal to what has ended.
 func late(err error) error {
-	if err == syscall.ESRCH {
+	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}
 	return err
