@@ -1,18 +1,24 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+# The tag reads what the Go runtime keeps of the signals found ignored at the start; the
+# linker has to be told to allow it. Releases are built so too.
+LDFLAGS := -s -w -X main.version=$(VERSION) -checklinkname=0
+TAGS    := kmsrun_exact
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_HERE := $(shell command -v gcc || command -v cc)
 
 FUZZTIME := 60s
 STRESSTIME := 2m
+STRESSRUNS := 200
+STRESSLIMIT := 40m
+SOAKRUNS := 1000
 # ONLY_LO runs a command where there is no network but lo, where that can be made (it takes
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress sim bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress soak sim bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
+	CGO_ENABLED=0 go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
 
 demo: build ## a rotation from start to end, on the embedded emulator
 	@go build -o bin/demo ./examples/demo && go build -o bin/demo-app ./examples/demo/app
@@ -25,6 +31,8 @@ test: vet lint skips ## all that a change must pass; the race detector needs a C
 
 vet:
 	go vet ./...
+	go vet -tags '$(TAGS)' ./internal/asfound
+	GOOS=darwin go build ./... # people write declarations on laptops
 	cd test/openapi && go vet ./...
 	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
@@ -36,16 +44,22 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
+	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
+	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
-stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
+stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; then every login, with tokens of seconds, for STRESSTIME
+	@CGO_ENABLED=$(if $(CC_HERE),1,0) test/stress.sh $(STRESSRUNS) $(STRESSLIMIT) $(if $(CC_HERE),-race)
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
 sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md
 	KMSRUN_TEST_SIM=1 go test -count 1 -timeout 60m -run '^TestFleet$$' -v ./watch
+
+soak: ## SOAKRUNS restarts on rotation: nothing may grow
+	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
 
 bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; from a poke to the signal; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
@@ -55,7 +69,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny
 
 image: build ## FROM scratch, tagged kmsrun:latest
 	docker build -t kmsrun:latest .

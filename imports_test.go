@@ -24,10 +24,12 @@ var arrows = map[string][]string{
 	"emulator":            {},
 	"watch":               {"secret", "config", "metrics"},
 	"render":              {"secret", "config"},
-	"inject":              {"secret", "config", "watch", "render", "metrics"},
+	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound"},
 	"metrics":             {"config"},
 	"internal/debugguard": {},
-	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard"},
+	"internal/asfound":    {},
+	"internal/proc":       {"internal/asfound"},
+	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},
 	"examples/demo/app":   {},
 }
@@ -43,7 +45,7 @@ var closed = map[string][]string{
 }
 
 // standardOnly lists packages that import nothing but the standard library.
-var standardOnly = []string{"secret", "internal/debugguard"}
+var standardOnly = []string{"secret", "internal/debugguard", "internal/asfound"}
 
 func TestImportArrows(t *testing.T) {
 	for file, imports := range sources(t) {

@@ -71,10 +71,19 @@ type Watch struct {
 type OnChange struct {
 	Env   string     `yaml:"env"`   // restart | exit | none
 	Files FileAction `yaml:"files"` // none | restart | a signal
+
+	Splay       time.Duration `yaml:"splay"`        // a restart or exit waits a random part of it
+	MinInterval time.Duration `yaml:"min_interval"` // from one restart of ours to the next
+	MaxPerHour  int           `yaml:"max_per_hour"` // restarts of ours; 0: no limit
 }
 
-// Child says how the program is stopped.
+// Child says as whom the program runs, and how it is stopped.
 type Child struct {
+	User        string        `yaml:"user"`      // name or id; empty: ours
+	Group       string        `yaml:"group"`     // name or id; empty: that of the user
+	Chdir       string        `yaml:"chdir"`     // empty: ours
+	PreStop     []string      `yaml:"pre_stop"`  // command to run before the program is stopped
+	Leftovers   string        `yaml:"leftovers"` // auto | stop | leave what is left of its group when it has ended
 	StopSignal  Signal        `yaml:"stop_signal"`
 	StopTimeout time.Duration `yaml:"stop_timeout"` // until KILL, at a restart of ours
 }
@@ -122,8 +131,8 @@ func Default() Config {
 
 			RotationInterval: 5 * time.Second,
 		},
-		OnChange: OnChange{Env: "restart"},
-		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second},
+		OnChange: OnChange{Env: "restart", MinInterval: 10 * time.Second, MaxPerHour: 20},
+		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto"},
 		Log:      Log{Format: "text"},
 	}
 }

@@ -34,6 +34,16 @@ var invalid = map[string][]string{
 		`:15: auth.l.uri: plain http is for this machine only: use https, or set kms.insecure_http: true to send credentials in the clear`,
 		`:17: env.A: no auth profile "none": declare auth.none, or want one of a, b, c, d, default, e, f, g, h, i, j, k, l`,
 	},
+	"child": {
+		`:2: child.user: want a name or a number, and the group in child.group, got "app:app"`,
+		`:2: child.user: files belong to the user of kmsrun, and another could not read them: run kmsrun itself as that user, or use variables`,
+		`:3: child.chdir: want an absolute path, got "here"`,
+		`:4: child.pre_stop: want a command and its arguments, got an empty command`,
+		`:5: child.leftovers: want auto, stop or leave, got "keep"`,
+		`:7: on_change.splay: want 0s or more, got -1s`,
+		`:8: on_change.min_interval: want 0s or more, got -1s`,
+		`:9: on_change.max_per_hour: want 0 (no limit) or more, got -1`,
+	},
 	"regions": {
 		`:3: kms.fallback_regions: want a region such as cn-hangzhou, got "CN"`,
 		`:3: kms.fallback_regions: an explicit endpoint has no other regions: want one of them`,

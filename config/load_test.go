@@ -97,8 +97,8 @@ func TestLoadFull(t *testing.T) {
 			},
 		},
 		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second},
-		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}},
-		Child:    Child{StopSignal: Signal(syscall.SIGINT)},
+		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}, Splay: 3 * time.Second},
+		Child:    Child{Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave"},
 		HTTP:     HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
 		Log:      Log{Level: slog.LevelDebug, Format: "json"},
 		Warnings: []Fault{

@@ -30,6 +30,7 @@ func (d *decoder) validate(c *Config) {
 	d.validateEnv(c)
 	d.validateFiles(c)
 	d.validateTimes(c)
+	d.validateChild(c)
 	d.oneOf("on_change.env", c.OnChange.Env, "restart", "exit", "none")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	d.validateHTTP(c)

@@ -1,108 +1,114 @@
 package inject
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/asfound"
+	"github.com/kmsrun/kmsrun/internal/proc"
 )
 
 // Status is how a program ended.
-type Status struct {
-	Code   int            // exit code; meaningless when Signal is set
-	Signal syscall.Signal // that killed it; 0 for none
+type Status = proc.Status
+
+// program is how the program and our commands beside it are started, the same at
+// every start.
+type program struct {
+	argv     []string
+	dir      string // empty: ours
+	who      identity
+	signals  asfound.State
+	terminal proc.Terminal
 }
 
-// ExitCode is the status for a shell: 128+n for a death by signal n.
-func (s Status) ExitCode() int {
-	if s.Signal != 0 {
-		return 128 + int(s.Signal)
-	}
-	return s.Code
-}
-
-// child is one running program. Its one waiter is the goroutine that start begins.
-type child struct {
-	process *os.Process
-	done    chan Status // gets one status, at the end; of one, so that the waiter ends too
-}
-
-// start starts argv with our standard streams themselves, not copies. The error is
-// a *StartError.
-func start(argv, environ []string) (*child, error) {
-	path, err := findCommand(argv[0], environ)
+func newProgram(argv []string, c config.Child) (program, error) {
+	who, err := identityOf(c.User, c.Group)
 	if err != nil {
-		return nil, startError(argv[0], err)
+		return program{}, err
 	}
-	process, err := os.StartProcess(path, argv, &os.ProcAttr{
-		Env:   nonNil(environ),
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-	})
-	if err != nil {
-		return nil, startError(argv[0], err)
+	if c.Chdir != "" {
+		if info, err := os.Stat(c.Chdir); err != nil || !info.IsDir() {
+			return program{}, fmt.Errorf("child.chdir: %q is not a directory that is there", c.Chdir)
+		}
 	}
-	c := &child{process: process, done: make(chan Status, 1)}
-	go c.wait()
-	return c, nil
+	return program{argv: argv, dir: c.Chdir, who: who, signals: asfound.Here()}, nil
 }
 
-// become replaces this process by argv. It returns only on failure, with a
+// spec is what the table starts for argv with this environment. The error is a
 // *StartError.
-func become(argv, environ []string) error {
-	path, err := findCommand(argv[0], environ)
-	if err == nil {
-		err = syscall.Exec(path, argv, nonNil(environ))
-	}
-	return startError(argv[0], err)
-}
-
-// nonNil keeps an empty environment empty: os.StartProcess takes nil for ours.
-func nonNil(environ []string) []string {
-	if environ == nil {
-		return []string{}
-	}
-	return environ
-}
-
-func (c *child) wait() {
-	state, err := c.process.Wait()
+func (p program) spec(argv, environ []string) (proc.Spec, error) {
+	path, err := findCommand(argv[0], p.dir, environ)
 	if err != nil {
-		c.done <- Status{Code: StatusFailed} // somebody else reaped it: its status is lost
-		return
+		return proc.Spec{}, startError(argv[0], err)
 	}
-	ws := state.Sys().(syscall.WaitStatus)
-	if ws.Signaled() {
-		c.done <- Status{Signal: ws.Signal()}
-		return
-	}
-	c.done <- Status{Code: ws.ExitStatus()}
+	return proc.Spec{
+		Path: path, Argv: argv, Environ: environ, Dir: p.dir, PIDs: ownPIDs(environ),
+		Credential: p.who.credential, Signals: p.signals,
+	}, nil
 }
 
-// ended tells whether the program has ended, be it that nobody took notice yet.
-func (c *child) ended() bool {
-	if len(c.done) > 0 {
-		return true
+// start starts the program itself. The error is a *StartError.
+func (p program) start(table *proc.Table, environ []string) (*proc.Process, error) {
+	spec, err := p.spec(p.argv, environ)
+	if err != nil {
+		return nil, err
 	}
-	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, c.process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err != nil || info.Signo != 0 // reaped, or ready to be
+	spec.Group = p.terminal.GroupHere()
+	child, err := table.Start(spec)
+	if err != nil {
+		return nil, startError(p.argv[0], p.who.explain(err))
+	}
+	return child, nil
 }
 
-// stopped tells whether the program is stopped, as by SIGTSTP's default action.
-func (c *child) stopped() bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Pid))
-	i := strings.LastIndex(string(text), ") ") // behind the name, which may hold anything
-	return err == nil && i >= 0 && strings.HasPrefix(string(text[i+2:]), "T")
+// become replaces this process by the program. It returns only on failure, with a
+// *StartError.
+func (p program) become(table *proc.Table, environ []string) error {
+	path, err := findCommand(p.argv[0], p.dir, environ)
+	if err == nil && p.dir != "" {
+		err = os.Chdir(p.dir)
+	}
+	if err == nil {
+		err = p.who.explain(p.who.assume())
+	}
+	if err == nil {
+		table.Soften()
+		err = p.signals.Exec(path, p.argv, environ)
+	}
+	return startError(p.argv[0], err)
 }
 
-// signal sends a signal; one that comes too late is no fault. os.Process signals
-// through a pidfd, so it never hits another process that got the same pid.
-func (c *child) signal(s os.Signal) error {
-	if err := c.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+// ownPIDs are the variables that tell a process whether something is meant for it by
+// its id, and that say ours: the sockets of LISTEN_FDS pass through us to the program.
+func ownPIDs(environ []string) []string {
+	var names []string
+	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
+		for _, variable := range environ {
+			if variable == name+"="+strconv.Itoa(os.Getpid()) {
+				names = append(names, name)
+			}
+		}
 	}
-	return nil
+	return names
+}
+
+// with is an environment with one variable more, or another value of it.
+func with(environ []string, name, value string) []string {
+	var all []string
+	for _, variable := range environ {
+		if !strings.HasPrefix(variable, name+"=") {
+			all = append(all, variable)
+		}
+	}
+	return append(all, name+"="+value)
+}
+
+// stopsJob tells whether a signal stops a job: whoever sent it, a shell most likely,
+// waits for us to stop too.
+func stopsJob(s syscall.Signal) bool {
+	return s == syscall.SIGTSTP || s == syscall.SIGTTIN || s == syscall.SIGTTOU
 }

@@ -45,22 +45,23 @@ func startError(name string, err error) *StartError {
 }
 
 // findCommand finds a program as execvp does, in the PATH of the environment that
-// it will run with: a name with a slash is a path. exec.LookPath won't do: it takes
+// it will run with: a name with a slash is a path. What is relative is so to dir, in
+// which the program will begin, if that is not empty. exec.LookPath won't do: it takes
 // a directory or a file that is not executable for one that is not there.
-func findCommand(name string, environ []string) (string, error) {
+func findCommand(name, dir string, environ []string) (string, error) {
 	if strings.Contains(name, "/") {
-		return name, checkExecutable(name)
+		return name, checkExecutable(within(dir, name))
 	}
 	if name == "" {
 		return "", errNotInPath
 	}
 	found := fs.ErrNotExist
-	for _, dir := range filepath.SplitList(searchPath(environ)) {
-		if dir == "" {
-			dir = "."
+	for _, part := range filepath.SplitList(searchPath(environ)) {
+		if part == "" {
+			part = "."
 		}
-		path := dir + "/" + name // not Join: a clean relative path would lose its slash
-		err := checkExecutable(path)
+		path := part + "/" + name // not Join: a clean relative path would lose its slash
+		err := checkExecutable(within(dir, path))
 		if err == nil {
 			return path, nil
 		}
@@ -72,6 +73,13 @@ func findCommand(name string, environ []string) (string, error) {
 		return "", errNotInPath
 	}
 	return "", found
+}
+
+func within(dir, path string) string {
+	if dir == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 func checkExecutable(path string) error {

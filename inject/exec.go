@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/render"
 	"github.com/kmsrun/kmsrun/secret"
@@ -34,6 +35,7 @@ type Plan struct {
 	Environ []string // of the program, less what the declaration adds
 	Once    bool     // become the program: no watching, no second process
 
+	Processes   *proc.Table
 	Interactive bool // stdin is a terminal
 
 	Fetch      watch.Fetch        // while watching
@@ -101,10 +103,13 @@ func (e *Exec) State() metrics.State {
 // ended. An error means that kmsrun itself failed: everything that can't be read
 // or rendered in one *multierror.Error, or a *StartError.
 func (e *Exec) Run() (Status, error) {
+	program, err := newProgram(e.Argv, e.Config.Child)
+	if err != nil {
+		return Status{}, err
+	}
 	var dir *render.Dir
 	path := ""
 	if len(e.Config.Files.Items) > 0 {
-		var err error
 		if dir, err = render.OpenDir(e.Config.Files, e.Lookup); err != nil {
 			return Status{}, err
 		}
@@ -120,15 +125,15 @@ func (e *Exec) Run() (Status, error) {
 		return status, err
 	}
 	if e.Once {
-		return e.become(dir, generation, f.kept)
+		return e.become(program, dir, generation, f.kept)
 	}
 	defer remove(dir)
-	return e.watchOver(dir, snapshot, generation, f.kept)
+	return e.watchOver(program, dir, snapshot, generation, f.kept)
 }
 
 // become turns this process into the program. Its files stay, and stay locked. It
 // returns only if a signal asked to end before that, or with an error.
-func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.Signal) (Status, error) {
+func (e *Exec) become(program program, dir *render.Dir, generation render.Generation, kept []os.Signal) (Status, error) {
 	if dir != nil {
 		dir.SweepAll()
 		if err := dir.KeepLock(); err != nil {
@@ -142,7 +147,7 @@ func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.S
 		kept = append(kept, <-e.Signals)
 	}
 	for _, s := range kept {
-		if ends(s) {
+		if ends(s, program.signals) {
 			remove(dir)
 			return interrupted(s), nil
 		}
@@ -150,19 +155,25 @@ func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.S
 			_ = syscall.Kill(os.Getpid(), number)
 		}
 	}
-	err := become(e.Argv, generation.Environ(e.Environ))
+	err := program.become(e.Processes, append([]string{}, generation.Environ(program.who.over(e.Environ))...))
 	remove(dir)
 	return Status{}, err
 }
 
 // watchOver starts the program and stays with it to its end.
-func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
-	l := &loop{Exec: e, dir: dir, snapshot: snapshot, generation: generation}
+func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
+	program.terminal = proc.OpenTerminal()
+	l := &loop{Exec: e, dir: dir, program: program, snapshot: snapshot, generation: generation}
+	for _, s := range kept {
+		if number, ok := s.(syscall.Signal); ok {
+			l.kept = append(l.kept, number)
+		}
+	}
+	if proc.Lacks != "" {
+		e.Log.Info("this platform can't do everything for the program", "lacks", proc.Lacks)
+	}
 	if err := l.start("start"); err != nil {
 		return Status{}, err
-	}
-	for _, s := range kept {
-		l.forward(s)
 	}
 	e.started.Store(true)
 	for _, id := range snapshot.IDs() {

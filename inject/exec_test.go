@@ -16,11 +16,15 @@ import (
 	"time"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/secret"
 )
 
 const patience = 20 * time.Second
+
+// table is the process table of the test's process, which can have one only.
+var table = sync.OnceValue(proc.New)
 
 // vault is a KMS of the test: its values change when the test says so.
 type vault struct {
@@ -107,7 +111,7 @@ func prepare(t *testing.T, v *vault, declaration, script string) *run {
 		Config: c, Argv: []string{"/bin/sh", "-c", script}, Environ: []string{"PATH=" + os.Getenv("PATH"), "DIR=" + r.dir},
 		Fetch:      v.get,
 		FetchFirst: func(ctx, _ context.Context, id secret.ID) (secret.Value, error) { return v.get(ctx, id) },
-		Signals:    r.signals, Lookup: os.LookupEnv, Metrics: metrics.New("test"),
+		Processes:  table(), Signals: r.signals, Lookup: os.LookupEnv, Metrics: metrics.New("test"),
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	return r
@@ -159,7 +163,10 @@ func (r *run) wait() (Status, error) {
 	return r.status, r.err
 }
 
-const fast = "watch: {interval: 100ms, debounce: 10ms}\n"
+const (
+	watched = "watch: {interval: 100ms, debounce: 10ms}\n"
+	fast    = watched + "on_change: {min_interval: 0s}\n"
+)
 
 // loops is a program that says its environment, and then waits for signals.
 const loops = `trap 'echo term >>$DIR/said; exit 3' TERM; trap 'echo hup >>$DIR/said' HUP; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`
@@ -260,7 +267,7 @@ func TestSignalOnFileChange(t *testing.T) {
 	v := &vault{}
 	v.put("a", "v1", "one")
 	v.put("f", "v1", "one")
-	r := begin(t, v, fast+"env: {A: kms://a}\nfiles: {items: {f: kms://f}}\non_change: {files: SIGHUP}", loops)
+	r := begin(t, v, watched+"env: {A: kms://a}\nfiles: {items: {f: kms://f}}\non_change: {files: SIGHUP}", loops)
 	r.says("start one")
 	v.put("f", "v2", "two")
 	r.says("hup")
@@ -406,7 +413,7 @@ func TestPublishesAgain(t *testing.T) {
 	t.Parallel()
 	v := &vault{}
 	v.put("f", "v1", "one")
-	r := prepare(t, v, fast+"files: {items: {f: kms://f}}\non_change: {files: SIGHUP}", loops)
+	r := prepare(t, v, watched+"files: {items: {f: kms://f}}\non_change: {files: SIGHUP}", loops)
 	dir := r.exec.Config.Files.Dir
 	go func() {
 		r.status, r.err = r.exec.Run()
@@ -470,7 +477,7 @@ func TestEndsByItself(t *testing.T) {
 	v := &vault{}
 	v.put("a", "v1", "one")
 	r := prepare(t, v, "env: {A: kms://a}", "echo start $A >>$DIR/said; exit 9")
-	l := &loop{Exec: r.exec, snapshot: secret.Snapshot{}}
+	l := &loop{Exec: r.exec, program: program{argv: r.exec.Argv}}
 	first := first{exec: r.exec}
 	var err error
 	if l.snapshot, l.generation, _, err = first.get(""); err != nil {
@@ -479,7 +486,7 @@ func TestEndsByItself(t *testing.T) {
 	if err := l.start("start"); err != nil {
 		t.Fatal(err)
 	}
-	r.await("the end of the program", l.child.ended)
+	r.await("the end of the program", l.child.Ended)
 	v.put("a", "v2", "two")
 	next, _, _, err := first.get("")
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/kmsrun/kmsrun/internal/asfound"
 	"github.com/kmsrun/kmsrun/render"
 	"github.com/kmsrun/kmsrun/secret"
 	"github.com/kmsrun/kmsrun/watch"
@@ -46,10 +48,10 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 		case pong := <-f.exec.pings:
 			close(pong)
 		case s := <-f.exec.Signals:
-			if ends(s) {
+			if ends(s, asfound.Here()) {
 				return secret.Snapshot{}, render.Generation{}, interrupted(s), nil
 			}
-			if forwarded(s) {
+			if forwarded(s) && s != syscall.SIGCONT && !stopsUsToo(s) {
 				f.kept = append(f.kept, s)
 			}
 		}

@@ -1,10 +1,10 @@
 package inject
 
 import (
-	"os"
 	"syscall"
 	"time"
 
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/render"
 	"github.com/kmsrun/kmsrun/secret"
@@ -15,40 +15,29 @@ import (
 type loop struct {
 	*Exec
 	dir     *render.Dir // nil without files
-	child   *child
+	program program
+	child   *proc.Process
 	starts  int
 	updates <-chan secret.Snapshot // nil where nothing is watched
 
 	snapshot   secret.Snapshot   // what generation was rendered from
 	generation render.Generation // the newest that is published
 
-	stop    stop             // of ours, under way
+	stop    stopping         // of ours
 	leaving bool             // somebody asked the program to end: no more restarts
-	kill    <-chan time.Time // stop_timeout of a stop of ours
+	pace    pace             // of our restarts
+	kept    []syscall.Signal // for the next start, while there is no program
+	paused  bool             // the program was stopped, and we with it
 	sweep   <-chan time.Time // the grace of a retired generation
 	again   <-chan time.Time // another try to publish unpublished
-	job     jobControl
 	told    told
 
 	unpublished secret.Snapshot
 	given       render.Generation // what the program was started with
 }
 
-// stop is why we stop the program.
-type stop int
-
-const (
-	notStopping stop = iota
-	stopToRestart
-	stopToExit
-)
-
-func (s stop) String() string {
-	return map[stop]string{notStopping: "nothing", stopToRestart: "restart", stopToExit: "exit"}[s]
-}
-
-// told remembers advice that is worth a line once.
-type told struct{ files, env bool }
+// told remembers what is worth a line once.
+type told struct{ files, env, pace bool }
 
 // publishAgain is the pause before another try to publish, after a full or
 // read-only filesystem for example.
@@ -63,84 +52,67 @@ func (l *loop) run() (Status, error) {
 		case <-l.again:
 			l.applyUnlessEnded(l.unpublished)
 		case s := <-l.Signals:
-			l.forward(s)
-		case status := <-l.child.done:
-			if l.stop != stopToRestart || l.leaving {
-				return status, nil
+			if number, ok := s.(syscall.Signal); ok {
+				l.forward(number)
 			}
-			if err := l.start("change"); err != nil {
-				return Status{}, err
-			}
-		case <-l.kill:
-			l.Log.Warn("the program did not stop in time; killing it", "pid", l.child.process.Pid, "stop_timeout", l.Config.Child.StopTimeout)
-			l.signal(syscall.SIGKILL, "restart")
-		case <-l.job.check:
-			l.job = l.job.stopWith(l.child)
+		case s := <-l.child.Stopped():
+			l.follow(s)
+		case <-l.childDone():
+			l.childEnded()
+		case <-l.stop.planned:
+			l.beginStop()
+		case r := <-l.stop.hookDone():
+			l.hookEnded(r)
+		case <-l.stop.kill:
+			l.killChild()
+		case <-l.stop.look:
+			l.clear()
 		case <-l.sweep:
 			l.sweepDir()
 		case pong := <-l.pings:
 			close(pong)
+		}
+		if l.stop.phase != ended {
+			continue
+		}
+		if l.stop.aim != stopToRestart || l.leaving {
+			return l.child.Status(), nil
+		}
+		if err := l.restart(); err != nil {
+			return Status{}, err
 		}
 	}
 }
 
 // start starts the program with the newest generation.
 func (l *loop) start(why string) error {
-	child, err := start(l.Argv, l.generation.Environ(l.Environ))
+	child, err := l.program.start(l.Processes, l.environ(l.generation))
 	if err != nil {
 		return err
 	}
-	l.child, l.stop, l.kill, l.given = child, notStopping, nil, l.generation
+	l.child, l.stop, l.given, l.paused = child, stopping{}, l.generation, false
 	l.starts++
-	l.view.child.Store(&metrics.Child{PID: child.process.Pid, Started: time.Now(), Starts: l.starts, State: "running"})
+	l.view.child.Store(&metrics.Child{PID: child.PID(), Started: time.Now(), Starts: l.starts, State: "running"})
 	l.Metrics.ChildStarted(why)
 	l.Metrics.EnvStale(false)
-	l.Log.Info("program started", "command", l.Argv[0], "pid", child.process.Pid, "reason", why)
+	l.Log.Info("program started", "command", l.Argv[0], "pid", child.PID(), "reason", why)
+	kept := l.kept
+	l.kept = nil
+	for _, s := range kept {
+		l.forward(s)
+	}
 	return nil
 }
 
-// forward passes a signal on. A planned restart does not outlive a request to end.
-func (l *loop) forward(s os.Signal) {
-	if !forwarded(s) {
-		return
-	}
-	if l.asksToEnd(s) {
-		l.leaving = true
-		l.kill = nil // the deadline is now the orchestrator's
-	}
-	l.signal(s, "forwarded")
-	if stops(s) {
-		l.job = newJobControl()
-	}
-}
-
-// asksToEnd tells whether a signal means that the program shall end, and not be
-// started again. On a terminal ^C means it only if we are stopping the program
-// anyway: many an interactive program lives on.
-func (l *loop) asksToEnd(s os.Signal) bool {
-	switch s {
-	case syscall.SIGTERM, syscall.SIGQUIT, syscall.Signal(l.Config.Child.StopSignal):
-		return true
-	case syscall.SIGINT:
-		return !l.Interactive || l.stop != notStopping
-	default:
-		return false
-	}
-}
-
-func (l *loop) signal(s os.Signal, reason string) {
-	if err := l.child.signal(s); err != nil {
-		l.Log.Error("the program can't be signalled", "signal", signalName(s), "pid", l.child.process.Pid, "err", err)
-		return
-	}
-	l.Metrics.ChildSignalled(reason)
-	l.Log.Debug("signal sent to the program", "signal", signalName(s), "pid", l.child.process.Pid, "reason", reason)
+// environ is the program's whole environment; never nil.
+func (l *loop) environ(g render.Generation) []string {
+	return append([]string{}, g.Environ(l.program.who.over(l.Environ))...)
 }
 
 // applyUnlessEnded leaves a program alone that has ended by itself just now: a change
 // must not turn its end into a restart.
 func (l *loop) applyUnlessEnded(snapshot secret.Snapshot) {
-	if l.stop == notStopping && l.child.ended() {
+	if !l.stop.begun() && l.child.Ended() {
 		l.again = nil
 		return
 	}
@@ -157,7 +129,7 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 	}
 	next, err := render.Render(l.Config, path, snapshot)
 	if err == nil {
-		err = fits(l.Argv, next.Environ(l.Environ))
+		err = fits(l.Argv, l.environ(next))
 	}
 	if err != nil {
 		l.Metrics.Generation("failed")

@@ -70,7 +70,7 @@ func TestFindCommand(t *testing.T) {
 		{dir + "/bin/tool/below", search, "", 127},
 		{dir, search, "", 126},
 	} {
-		path, err := findCommand(c.name, c.environ)
+		path, err := findCommand(c.name, "", c.environ)
 		status := 0
 		if err != nil {
 			path, status = "", startError(c.name, err).Status
@@ -80,7 +80,7 @@ func TestFindCommand(t *testing.T) {
 		}
 	}
 	// Found and executable, but its interpreter is missing: as a shell has it, not found.
-	_, err := start([]string{"tool"}, search)
+	_, err := program{argv: []string{"tool"}}.start(table(), search)
 	if failed, ok := errors.AsType[*StartError](err); !ok || failed.Status != 127 {
 		t.Errorf("missing interpreter: got %v, want status 127", err)
 	}

@@ -5,20 +5,23 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"unsafe"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmsrun/kmsrun/internal/asfound"
 )
 
 // Signals starts to collect every signal that concerns the program. The channel is
 // deep, because os/signal drops what does not fit. Call it first of all: what
-// arrives before the program runs is kept for it. A signal that was ignored on
-// entry, as nohup does with SIGHUP, stays ignored, for the program too.
+// arrives before the program runs is kept for it. A signal that was ignored on entry,
+// as nohup does with SIGHUP, is ignored in the program too, unless that handles it: so
+// it is collected and forwarded as any other.
 func Signals() <-chan os.Signal {
 	var concerned []os.Signal
 	for n := syscall.Signal(1); n <= 64; n++ {
 		// SIGPIPE is collected only so that a closed stderr does not end us.
-		if (forwarded(n) || n == syscall.SIGPIPE) && !signal.Ignored(n) {
+		if forwarded(n) || n == syscall.SIGPIPE {
 			concerned = append(concerned, n)
 		}
 	}
@@ -40,14 +43,10 @@ func signalName(s os.Signal) string {
 	return cmp.Or(unix.SignalName(number), s.String())
 }
 
-// ends tells whether a signal asks a program to end.
-func ends(s os.Signal) bool {
-	return s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT
-}
-
-// stops tells whether a signal stops a job: we stop too, or the shell would wait.
-func stops(s os.Signal) bool {
-	return s == syscall.SIGTSTP || s == syscall.SIGTTIN || s == syscall.SIGTTOU
+// ends tells whether a signal asks a program to end that found so many ignored.
+func ends(s os.Signal, found asfound.State) bool {
+	number, _ := s.(syscall.Signal)
+	return (s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT) && !found.Ignored.Has(int(number))
 }
 
 // DieOf ends this process by a signal, so that whoever waits for it sees what it
@@ -55,14 +54,7 @@ func stops(s os.Signal) bool {
 // runtime's own handler is bypassed: for some signals it prints goroutines.
 func DieOf(s syscall.Signal) {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) // our memory holds secrets; the program's core was its own affair
-	var byDefault struct {
-		handler, flags, restorer uintptr
-		mask                     uint64
-	}
-	const maskSize = 8
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, maskSize, 0, 0)
+	asfound.SetDefault(s)
 	_ = syscall.Kill(os.Getpid(), s)
-	for range 100 { // the signal may be delivered to another thread, a moment later
-		_ = unix.Nanosleep(&unix.Timespec{Nsec: 1e6}, nil)
-	}
+	time.Sleep(100 * time.Millisecond) // the signal may be delivered to another thread, a moment later
 }

@@ -44,14 +44,18 @@ func actionFor(change render.Change, on config.OnChange) action {
 func (l *loop) tell(change render.Change) {
 	on := l.Config.OnChange
 	l.advise(change, on)
-	if l.leaving || l.stop == stopToExit {
+	if l.leaving || l.stop.aim == stopToExit {
 		return // the program is on its way out
+	}
+	if l.stop.phase == waiting && actionFor(l.generation.Since(l.given), on) < actRestart {
+		l.Log.Info("secrets are again what the program was started with; leaving it running")
+		l.stop = stopping{}
 	}
 	act := actionFor(change, on)
 	l.view.action.Store(&metrics.Action{Action: act.String(), At: time.Now()})
 	switch act {
 	case actSignal:
-		if l.stop == notStopping { // else the restart tells it
+		if !l.stop.begun() { // else the restart tells it
 			s := syscall.Signal(on.Files.Signal)
 			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", signalName(s))
 			l.signal(s, "change")
@@ -62,18 +66,6 @@ func (l *loop) tell(change render.Change) {
 		l.stopTo(stopToExit, change)
 	case actNone:
 	}
-}
-
-// stopTo begins to stop the program, or raises the aim of a stop under way.
-func (l *loop) stopTo(aim stop, change render.Change) {
-	under := l.stop != notStopping
-	l.stop = max(l.stop, aim)
-	if under {
-		return
-	}
-	l.Log.Info("secrets changed; stopping the program", "then", aim, "variables", change.Env, "files", change.Files)
-	l.signal(syscall.Signal(l.Config.Child.StopSignal), "restart")
-	l.kill = time.After(l.Config.Child.StopTimeout)
 }
 
 // advise says, once, what a change without consequence means.

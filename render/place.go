@@ -123,11 +123,10 @@ func makeDir(path string, allowDisk bool) (made bool, err error) {
 		}
 		there = filepath.Dir(there)
 	}
-	var stat unix.Statfs_t
-	if err := unix.Statfs(there, &stat); err != nil {
+	switch memory, err := inMemory(there); {
+	case err != nil:
 		return false, &fs.PathError{Op: "statfs", Path: there, Err: err}
-	}
-	if inMemory := stat.Type == unix.TMPFS_MAGIC || stat.Type == unix.RAMFS_MAGIC; !inMemory && !allowDisk {
+	case !memory && !allowDisk:
 		return false, errOnDisk
 	}
 	if there == path {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/inject"
 	"github.com/kmsrun/kmsrun/internal/debugguard"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/kms"
 	"github.com/kmsrun/kmsrun/metrics"
 )
@@ -68,6 +70,7 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 
 func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
+	processes := proc.New() // before anything secret is in memory
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
 	}
@@ -92,7 +95,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	go dev.serve(ctx, log)
 
 	plan := inject.Plan{
-		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
+		Config: c, Argv: argv, Processes: processes, Signals: signals, Lookup: os.LookupEnv,
 		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
@@ -126,7 +129,7 @@ func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
 }
 
 func stdinIsTerminal() bool {
-	_, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS)
+	_, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
 	return err == nil
 }
 
@@ -172,10 +175,13 @@ func environ() []string {
 	return inherited
 }
 
-// leave is the exit status for the way the program ended. Under systemd, which
-// tells a death by signal from an exit, we die of the same signal.
+// leave is the exit status for the way the program ended. Two watch for a death by
+// signal, and we die of the same signal for them: systemd, and on a terminal a script
+// that ^C interrupts, which goes on after a command that only exits.
 func leave(ended inject.Status) int {
-	if ended.Signal != 0 && os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) {
+	bySystemd := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
+	interrupted := ended.Signal == syscall.SIGINT && proc.OpenTerminal().Present()
+	if ended.Signal != 0 && (bySystemd || interrupted) {
 		inject.DieOf(ended.Signal)
 	}
 	return ended.ExitCode()

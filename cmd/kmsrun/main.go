@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kmsrun/kmsrun/inject"
+	_ "github.com/kmsrun/kmsrun/internal/asfound"    // where this binary is a stage, it ends there
 	_ "github.com/kmsrun/kmsrun/internal/debugguard" // before anything that brings in the SDK
 	"github.com/kmsrun/kmsrun/watch"
 )

@@ -22,6 +22,7 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
+	beginAs()
 	testscript.Main(m, map[string]func(){"kmsrun": main})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,21 +20,29 @@ import (
 	"github.com/kmsrun/kmsrun/emulator"
 )
 
-// built is the binary as users get it: static, and without the test's packages.
-var built = sync.OnceValues(func() (string, error) {
+// built is the binary as users get it from make build: static, and without the test's
+// packages. inexact is as go install builds it.
+var (
+	built = sync.OnceValues(func() (string, error) {
+		return buildBinary("-tags", "kmsrun_exact", "-ldflags", "-s -w -checklinkname=0")
+	})
+	inexact = sync.OnceValues(func() (string, error) { return buildBinary() })
+)
+
+func buildBinary(flags ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "kmsrun-built")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "kmsrun")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", path}, flags, []string{"."})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", &os.PathError{Op: "building", Path: string(output), Err: err}
 	}
 	return path, nil
-})
+}
 
 func binary(t testing.TB) string {
 	t.Helper()

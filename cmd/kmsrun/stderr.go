@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/kmsrun/kmsrun/internal/asfound"
 )
 
 // stderr is where kmsrun speaks. Whoever reads it may be slow or stalled, and a
@@ -68,7 +67,7 @@ func (s *stderr) run(to io.Writer) {
 	// A thread of its own, in which a terminal's "tostop" is blocked: otherwise a
 	// background job with a handler for SIGTTOU would try to write for ever.
 	runtime.LockOSThread()
-	block(syscall.SIGTTOU)
+	asfound.Block(syscall.SIGTTOU)
 	for l := range s.queue {
 		if len(l.text) > 0 {
 			_, _ = to.Write(l.text) // to a closed stderr there is nothing to say
@@ -81,10 +80,4 @@ func (s *stderr) run(to io.Writer) {
 			close(l.written)
 		}
 	}
-}
-
-// block blocks a signal in this thread alone.
-func block(s syscall.Signal) {
-	mask := uint64(1) << (s - 1)
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, uintptr(unsafe.Pointer(&mask)), 0, unsafe.Sizeof(mask), 0, 0)
 }

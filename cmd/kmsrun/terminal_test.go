@@ -1,0 +1,221 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// screen is a terminal with an interactive shell, as its user sees it. $K is kmsrun
+// exec in it.
+type screen struct {
+	t      *testing.T
+	socket string
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	_, err := exec.LookPath("tmux")
+	need(t, err == nil, "tmux (make deps installs it)")
+	dir, err := os.MkdirTemp("", "km") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, socket: filepath.Join(dir, "s")}
+	t.Cleanup(func() {
+		_ = exec.Command("tmux", "-S", s.socket, "kill-server").Run()
+		_ = os.RemoveAll(dir)
+	})
+	command := "env -i PATH=$PATH TERM=screen HOME=" + dir + " K='" + binary(t) + " exec --log-level error --' PS1='outer$ ' bash --norc --noprofile"
+	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "50", command)
+	s.shows("outer$")
+	return s
+}
+
+func (s *screen) tmux(args ...string) string {
+	s.t.Helper()
+	output, err := exec.Command("tmux", append([]string{"-S", s.socket}, args...)...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("tmux %v: %v\n%s", args, err, output)
+	}
+	return string(output)
+}
+
+// keys types keys, by the names of tmux.
+func (s *screen) keys(keys ...string) {
+	s.t.Helper()
+	s.tmux(append([]string{"send-keys"}, keys...)...)
+}
+
+// types types a line.
+func (s *screen) types(line string) {
+	s.t.Helper()
+	s.keys("-l", line)
+	s.keys("Enter")
+}
+
+// shows waits for a line that begins with text.
+func (s *screen) shows(text string) {
+	s.t.Helper()
+	s.await(text, func(screen string) bool { return strings.Contains("\n"+screen, "\n"+text) })
+}
+
+func (s *screen) await(what string, condition func(screen string) bool) {
+	s.t.Helper()
+	now := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if now = s.tmux("capture-pane", "-p", "-S", "-"); condition(now) {
+			return
+		}
+	}
+	s.t.Fatalf("waited in vain for %q; the screen:\n%s", what, strings.TrimRight(now, "\n"))
+}
+
+// status types a line that shows the status of the last command.
+func (s *screen) status(want int) {
+	s.t.Helper()
+	s.types(`echo "status=$?."`)
+	s.shows(fmt.Sprintf("status=%d.", want))
+}
+
+// counting is a program that says what it gets, and that it is back in the foreground.
+const counting = `trap 'echo INT' INT; trap 'echo CONT' CONT; trap 'stty size' WINCH; echo up; while :; do sleep 0.05; done`
+
+// TestTerminalShell: an interactive shell has its jobs, and its own status.
+func TestTerminalShell(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`$K env PS1='inner$ ' bash --norc --noprofile`)
+	s.shows("inner$")
+	s.types("sleep 1000; echo over")
+	s.await("sleep", func(string) bool { return s.foreground() == "sleep" })
+	s.keys("C-c")
+	s.await("the prompt", func(string) bool { return s.foreground() == "bash" })
+	s.status(130)
+	s.types("sleep 2000")
+	s.await("sleep", func(string) bool { return s.foreground() == "sleep" })
+	s.keys("C-z")
+	s.shows("[1]+  Stopped                 sleep 2000")
+	s.types("kill -KILL %1; sleep 0.2")
+	s.types("")
+	s.shows("[1]+  Killed")
+	s.types("exit 7")
+	s.shows("exit\nouter$")
+	s.status(7)
+}
+
+// foreground is the name of the program that has the foreground of the terminal.
+func (s *screen) foreground() string {
+	return strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_current_command}"))
+}
+
+// TestTerminalSignals: ^C comes once, ^Z stops both, fg resumes, a new size is told.
+func TestTerminalSignals(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`$K sh -c "` + counting + `"`)
+	s.shows("up")
+	s.keys("C-c")
+	s.shows("^CINT")
+	s.keys("C-z")
+	s.shows("[1]+  Stopped")
+	s.status(148)
+	s.types("ps -o stat= $(pgrep -P $$ kmsrun) | cut -c1; echo told")
+	s.shows("T\ntold")
+	s.types("fg")
+	s.shows("CONT")
+	s.tmux("resize-window", "-x", "90", "-y", "40")
+	s.shows("40 90")
+	s.keys("C-c")
+	s.await("a second INT", func(screen string) bool { return strings.Count(screen, "^CINT") == 2 })
+	s.keys("C-\\")
+	s.status(131)
+	if screen := s.tmux("capture-pane", "-p", "-S", "-"); strings.Contains(screen, "\nINT") {
+		t.Errorf("one ^C was two INTs:\n%s", screen)
+	}
+}
+
+// TestTerminalBackground: a program in the background that reads is stopped, and has
+// the terminal when it is called to the foreground.
+func TestTerminalBackground(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types("$K cat &")
+	s.types("wait -n; jobs")
+	s.shows("[1]+  Stopped")
+	s.types("fg")
+	s.await("cat", func(string) bool { return s.foreground() == "cat" })
+	s.types("hello")
+	s.shows("hello\nhello")
+	s.keys("C-d")
+	s.status(0)
+}
+
+func TestTerminalEditor(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	_, err := exec.LookPath("vi")
+	need(t, err == nil, "vi (make deps installs it)")
+	file := filepath.Join(t.TempDir(), "text")
+	s.types("$K vi -u NONE -N " + file)
+	s.shows("~\n~")
+	s.keys("i", "written", "Escape")
+	s.shows("written")
+	s.keys("C-z")
+	s.shows("[1]+  Stopped")
+	s.types("fg")
+	s.await("vi", func(string) bool { return s.foreground() == "vi" })
+	s.shows("written\n~")
+	s.keys(":wq", "Enter")
+	s.await("the shell", func(string) bool { return s.foreground() == "bash" })
+	s.status(0)
+	if text, err := os.ReadFile(file); string(text) != "written\n" {
+		t.Errorf("got %q %v, want what was written", text, err)
+	}
+}
+
+// TestTerminalPipeline: among others in a group, the program stays with them: they
+// read the terminal, and get ^C, too.
+func TestTerminalPipeline(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`(echo one; echo two) | $K sh -c 'cat; read x </dev/tty; echo "got $x"' | cat`)
+	s.shows("two")
+	s.types("three")
+	s.shows("got three")
+	s.types(`bash -c "$K sleep 1000; echo went on"; echo "status=$?;"`)
+	s.await("sleep", func(string) bool { return s.foreground() == "sleep" || s.foreground() == "bash" })
+	s.await("the program", func(string) bool { return exec.Command("pgrep", "-f", "^sleep 1000$").Run() == nil })
+	s.keys("C-c")
+	s.status(130)
+	if screen := s.tmux("capture-pane", "-p"); strings.Contains(screen, "\nwent on") {
+		t.Errorf("the script went on after ^C:\n%s", screen)
+	}
+	s.types(`sh -c "$K sh -c \"` + strings.ReplaceAll(counting, `"`, `\"`) + `\""`)
+	s.shows("up")
+	s.keys("C-c")
+	s.shows("^CINT")
+	s.keys("C-z") // stops the whole group
+	s.shows("[1]+  Stopped")
+	s.types("fg")
+	s.shows("CONT")
+}
+
+// TestTerminalLeader: as the first process of a session there is no shell that could
+// resume us.
+func TestTerminalLeader(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.tmux("new-window", binary(t)+` exec --log-level error -- sh -c "`+counting+`"`)
+	s.shows("up")
+	s.keys("C-z")
+	s.shows("^ZCONT") // stopped, and resumed at once
+	s.keys("C-c")
+	s.shows("^CINT")
+}

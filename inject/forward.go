@@ -1,0 +1,113 @@
+package inject
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/kmsrun/kmsrun/internal/proc"
+)
+
+// forward passes a signal on. A planned restart does not outlive a request to end.
+func (l *loop) forward(s syscall.Signal) {
+	if !forwarded(s) || l.sentByTerminal(s) {
+		return
+	}
+	if l.asksToEnd(s) {
+		l.leave()
+	}
+	switch {
+	case l.stop.phase == clearing && !l.leaving:
+		l.kept = append(l.kept, s)
+	case s == syscall.SIGCONT && l.paused:
+		l.resume()
+	default:
+		l.signal(s, "forwarded")
+	}
+}
+
+// sentByTerminal tells whether a signal is one that a terminal sends, or a shell, and
+// to our whole group: the program in it has got it already.
+func (l *loop) sentByTerminal(s syscall.Signal) bool {
+	switch s {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH, syscall.SIGCONT:
+		return !l.child.OwnGroup() && l.program.terminal.Foreground()
+	default:
+		return false
+	}
+}
+
+// asksToEnd tells whether a signal means that the program shall end, and not be
+// started again. On a terminal ^C means it only if we are stopping the program
+// anyway: many an interactive program lives on.
+func (l *loop) asksToEnd(s syscall.Signal) bool {
+	if l.program.signals.Ignored.Has(int(s)) {
+		return false // nor would the program heed it
+	}
+	switch s {
+	case syscall.SIGTERM, syscall.SIGQUIT, syscall.Signal(l.Config.Child.StopSignal):
+		return true
+	case syscall.SIGINT:
+		return !l.Interactive || l.stop.begun()
+	default:
+		return false
+	}
+}
+
+func (l *loop) signal(s syscall.Signal, reason string) {
+	l.signalled(l.child.Signal(s), s, reason)
+}
+
+func (l *loop) signalGroup(s syscall.Signal, reason string) {
+	l.signalled(l.child.SignalGroup(s), s, reason)
+}
+
+func (l *loop) signalled(err error, s syscall.Signal, reason string) {
+	if err != nil {
+		l.Log.Error("the program can't be signalled", "signal", signalName(s), "pid", l.child.PID(), "err", err)
+		return
+	}
+	l.Metrics.ChildSignalled(reason)
+	l.Log.Debug("signal sent to the program", "signal", signalName(s), "pid", l.child.PID(), "reason", reason)
+}
+
+// follow stops us too when the program was stopped as a job: a shell waits for us, not
+// for the program. SIGSTOP is none of a job's signals, but on a terminal a shell must
+// hear of it.
+func (l *loop) follow(s syscall.Signal) {
+	terminal := l.program.terminal
+	followed := stopsJob(s) || s == syscall.SIGSTOP && terminal.Present()
+	switch {
+	case !followed:
+		return
+	case terminal.Foreground() && s != syscall.SIGTSTP && l.child.OwnGroup():
+		l.resume() // it wanted the terminal, and the terminal is ours to give
+		return
+	}
+	l.Log.Debug("the program was stopped", "signal", signalName(s), "pid", l.child.PID())
+	terminal.TakeBack(l.child)
+	if proc.Orphaned() {
+		l.resume() // no shell would; without us, the program could not have been stopped
+		return
+	}
+	l.paused = true
+	proc.StopSelf(s)
+	// What continued us is SIGCONT, which comes as every signal does.
+}
+
+// resume continues the program and all of its group, with the terminal if that is ours.
+func (l *loop) resume() {
+	l.paused = false
+	l.program.terminal.Give(l.child)
+	l.signalGroup(syscall.SIGCONT, "forwarded")
+}
+
+// stopsUsToo stops this process for a signal that stops jobs, while there is no
+// program that it could be for.
+func stopsUsToo(s os.Signal) bool {
+	number, ok := s.(syscall.Signal)
+	if !ok || !stopsJob(number) || proc.Orphaned() {
+		return false
+	}
+	proc.StopSelf(number)
+	return true
+}

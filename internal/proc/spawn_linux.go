@@ -1,0 +1,66 @@
+package proc
+
+import (
+	"encoding/binary"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmsrun/kmsrun/internal/asfound"
+)
+
+// spawn forks and executes. It returns when the program itself runs, or failed to.
+func (t *Table) spawn(spec Spec) (*Process, error) {
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Environ, Files: spec.descriptors(), Sys: &syscall.SysProcAttr{
+		Setpgid: spec.Group != OurGroup, Credential: spec.Credential,
+	}}
+	if os.Getpid() != 1 { // whose end is everybody's
+		attr.Sys.Pdeathsig = syscall.SIGKILL
+	}
+	defer spec.passOn()()
+	t.limitCore(t.core.Cur) // while the fork copies it; we are not dumpable anyway
+	defer t.limitCore(0)
+	if spec.needsStage() {
+		return spawnStage(spec, attr)
+	}
+	pid, err := syscall.ForkExec(spec.Path, spec.Argv, attr)
+	if err != nil {
+		return nil, err
+	}
+	return newProcess(pid, spec.Group), nil
+}
+
+func (s Spec) needsStage() bool {
+	return !s.Signals.None() || s.Group == ForegroundGroup || len(s.PIDs) > 0
+}
+
+// spawnStage starts a program by way of this binary; see package asfound.
+func spawnStage(spec Spec, attr *syscall.ProcAttr) (*Process, error) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return nil, err
+	}
+	failure := os.NewFile(uintptr(pipe[0]), "stage")
+	defer failure.Close()
+	if _, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_SETFD, 0); err != nil {
+		_ = unix.Close(pipe[1])
+		return nil, err
+	}
+	stage := asfound.Stage{Signals: spec.Signals, Foreground: spec.Group == ForegroundGroup, PIDs: spec.PIDs, Report: pipe[1]}
+	pid, err := syscall.ForkExec("/proc/self/exe", stage.Argv(spec.Path, spec.Argv), attr)
+	_ = unix.Close(pipe[1])
+	if err != nil {
+		return nil, err
+	}
+	// The end of the file means that the program runs, or that the stage was killed:
+	// whoever waits will hear of that.
+	var errno [4]byte
+	if _, err := io.ReadFull(failure, errno[:]); err != nil {
+		return newProcess(pid, spec.Group), nil
+	}
+	var ws syscall.WaitStatus
+	_ = wait(pid, &ws)
+	return nil, syscall.Errno(binary.NativeEndian.Uint32(errno[:]))
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Runs the tests of processes RUNS times, or as often as LIMIT (such as 40m) allows,
+# and prints the count. The first failure ends it, with its output.
+#   stress.sh RUNS LIMIT [-race]
+set -eu
+runs=$1 limit=$(($(echo "$2" | sed 's/m$/*60/; s/s$//; s/h$/*3600/'))) race=${3-}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+processes='^Test(Unseen|EndsTheSame|Inexact|EverySignal|FaultSignals|ExitStatus|ReapsOrphans|Leftovers|TermDuringFetch|ClosedStderr|Killed|InheritsIgnoredChild|Nohup|ListenPID|OtherUser|Stops|Terminal.*)$'
+go test -c $race -o "$dir/kmsrun.test" ./cmd/kmsrun
+go test -c $race -o "$dir/inject.test" ./inject
+go test -c $race -o "$dir/proc.test" ./internal/proc
+begin=$(date +%s) done=0
+while [ $done -lt "$runs" ] && [ $(($(date +%s) - begin)) -lt $limit ]; do
+	for package in cmd/kmsrun inject internal/proc; do
+		pattern=.
+		[ $package = cmd/kmsrun ] && pattern=$processes
+		if ! (cd $package && "$dir/$(basename $package).test" -test.count 1 -test.timeout 5m -test.run "$pattern" >"$dir/log" 2>&1); then
+			cat "$dir/log"
+			echo "stress: FAILED in $package, in run $((done + 1)) of $runs"
+			exit 1
+		fi
+	done
+	done=$((done + 1))
+done
+echo "stress: $done runs of $runs, no failure, in $(($(date +%s) - begin)) s ${race:-without -race}"
