@@ -86,22 +86,29 @@ func isKind(kind string) bool {
 
 // turn rotates a managed secret: the next value becomes current, as a new version. Only the copy of the state that s
 // has changes; values never do.
-func (s *secret) turn(id string, at time.Time) {
+func (s *secret) turn(k *key, id string, at time.Time) error {
 	m := &s.managed
-	value := m.subtype.next(m, s.holder(stageCurrent).data, at)
-	s.add(&version{id: id, data: value, dataType: typeText, created: at}, []string{stageCurrent})
+	old, err := s.holder(stageCurrent).reveal(k, &s.facts)
+	if err != nil {
+		return err
+	}
+	value := m.subtype.next(m, old, at)
+	s.add(k, &version{id: id, data: value, dataType: typeText, created: at}, []string{stageCurrent})
 	m.rotation.last = at
 	if m.subtype.overlap > 0 {
 		m.overlap = at.Add(m.subtype.overlap)
 	}
 	m.plan(at.Add(m.rotation.interval))
+	return nil
 }
 
-// expire takes away the access key that was replaced, and its version with it, when its time is over.
-func (s *secret) expire(now time.Time) {
+// expire takes away the access key that was replaced, and its version with it, when its time is over. It tells whether
+// there was one.
+func (s *secret) expire(now time.Time) bool {
 	if s.managed.overlap.IsZero() || now.Before(s.managed.overlap) {
-		return
+		return false
 	}
 	s.managed.overlap = time.Time{}
 	s.versions = slices.DeleteFunc(s.versions, func(v *version) bool { return !slices.Contains(v.stages, stageCurrent) })
+	return true
 }
