@@ -54,7 +54,6 @@ func (r *request) operation() (operation, error) {
 	if name == "SetSecretPolicy" && r.method != http.MethodPost { // alone in this
 		return operation{}, errUnsupportedMethod
 	}
-	// The default is disputed; JSON is what the KMS page says.
 	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") && !isXML(format) {
 		return operation{}, errFormat
 	}
