@@ -72,7 +72,11 @@ func (e *Emulator) perform(op operation, caller identity, t subject, req *reques
 	if err != nil {
 		return nil, err
 	}
-	reply, err := e.execute(op, caller, t, req, id)
+	var reply any
+	err = e.commit(func() (err error) {
+		reply, err = e.execute(op, caller, t, req, id)
+		return err
+	})
 	if dry {
 		return nil, dryFault(err)
 	}
