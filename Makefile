@@ -38,7 +38,8 @@ skips: ## one loud line for each thing that is not here, and that some test want
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
-stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
+stress: ## every way of logging in, with tokens of seconds, for STRESSTIME; the emulator killed 1000 times while it writes its state
+	KMSRUN_TEST_KILLS=1000 go test -count 1 -timeout 20m -run '^TestKills$$' -v ./emulator
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
 loopback: ## the tests that use the network, where there is nothing but lo; the kernel counts who wants more

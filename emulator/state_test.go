@@ -25,7 +25,7 @@ func stateDir(t *testing.T) string {
 
 // restart is what remains after the process has ended and another one took over.
 func (b *bench) restart(path string) error {
-	if b.keeper != nil {
+	if b.Emulator != nil && b.keeper != nil {
 		if err := b.Close(); err != nil {
 			return err
 		}
