@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,15 @@ const (
 type managed struct {
 	subtype  subtype
 	extended extended
+	sent     string    // the ExtendedConfig as it was sent, while it is still true
 	accounts [2]string // the account of the current version and the one whose turn is next; none where there is one only
 	overlap  time.Time // until when the replaced access key works; zero when there is none
 	rotation rotation
 }
+
+// config is the ExtendedConfig as answers have it: as it was sent, so that Terraform finds what it asked for; once UpdateSecret
+// has changed it, compact with sorted keys.
+func (m *managed) config() string { return cmp.Or(m.sent, m.extended.String()) }
 
 // subtype is one subtype of managed secrets: what its configuration must have, how the first value comes from the
 // SecretData of CreateSecret, and how the next comes from the one before.

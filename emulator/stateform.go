@@ -67,6 +67,7 @@ type (
 	}
 	savedManaged struct {
 		Extended string        `json:"extended_config"`
+		Sent     string        `json:"extended_config_sent,omitempty"`
 		Accounts [2]string     `json:"accounts"`
 		Overlap  time.Time     `json:"overlap,omitzero"`
 		Rotation savedRotation `json:"rotation"`
@@ -133,7 +134,7 @@ func (s *secret) saved() savedSecret {
 		Key: f.key, Instance: f.instance, Tags: f.tags, Policy: s.policy.text,
 	}
 	if m := f.managed; f.kind != kindGeneric {
-		out.Managed = &savedManaged{m.extended.String(), m.accounts, m.overlap, m.rotation.saved()}
+		out.Managed = &savedManaged{m.extended.String(), m.sent, m.accounts, m.overlap, m.rotation.saved()}
 	}
 	for _, v := range s.versions {
 		out.Versions = append(out.Versions, savedVersion{v.id, v.dataType, v.created, slices.Clone(v.stages), v.sealed})
@@ -233,7 +234,7 @@ func (s savedSecret) secret() (*secret, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.managed = managed{subtype: form, extended: x, accounts: m.Accounts, overlap: m.Overlap, rotation: m.Rotation.rotation()}
+		out.managed = managed{subtype: form, extended: x, sent: m.Sent, accounts: m.Accounts, overlap: m.Overlap, rotation: m.Rotation.rotation()}
 	}
 	for _, v := range s.Versions {
 		out.versions = append(out.versions, &version{

@@ -76,7 +76,7 @@ func (st *store) update(ref string, description, custom *string) (string, error)
 		if err != nil {
 			return "", err // what there is stays
 		}
-		s.managed.extended = next
+		s.managed.extended, s.managed.sent = next, ""
 	}
 	if description != nil {
 		s.description = *description
