@@ -1,7 +1,9 @@
 package emulator
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -103,7 +105,7 @@ func createKey(c call) (any, error) {
 	if k.protection, err = p.oneOf("ProtectionLevel", "SOFTWARE", "HSM"); err != nil {
 		return nil, err
 	}
-	if k.tags, err = parseTags(p["Tags"]); err != nil {
+	if k.tags, err = p.keyTags(); err != nil {
 		return nil, err
 	}
 	if k.rotation.interval, err = p.keyInterval(); err != nil {
@@ -162,6 +164,21 @@ func (c call) keyKind() (key, error) {
 		k.state = keyWaiting
 	}
 	return k, nil
+}
+
+// keyTags reads the parameter Tags, JSON, or what one generation of Terraform's provider makes of it: a parameter
+// Tags.KEY for each tag. Whether KMS takes those is not known.
+func (p params) keyTags() ([]tag, error) {
+	if p["Tags"] != "" {
+		return parseTags(p["Tags"])
+	}
+	var all []tag
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if key, ok := strings.CutPrefix(name, "Tags."); ok {
+			all = append(all, tag{key, p[name]})
+		}
+	}
+	return all, checkTags(all, "Tags")
 }
 
 func (p params) description() (string, error) {

@@ -36,12 +36,18 @@ func enableKey(c call) (any, error) { return c.altered(func(k *key) error { retu
 
 func disableKey(c call) (any, error) { return c.altered(func(k *key) error { return k.enable(false) }) }
 
+// updateRotationPolicy without an interval keeps the one there is, which one generation of Terraform's provider counts on.
 func updateRotationPolicy(c call) (any, error) {
 	interval, err := c.params.keyInterval()
 	if err != nil {
 		return nil, err
 	}
-	return c.altered(func(k *key) error { return k.automate(interval) })
+	return c.altered(func(k *key) error {
+		if interval > 0 && c.params["RotationInterval"] == "" && k.rotation.interval > 0 {
+			return k.automate(k.rotation.interval)
+		}
+		return k.automate(interval)
+	})
 }
 
 // scheduleKeyDeletion has windows of 7 to 366 days; an older text says 30.

@@ -42,7 +42,7 @@ func (e *Emulator) OpenState(path string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, k.lock.Close())
+			err = errors.Join(err, unlock(k.lock))
 		}
 	}()
 	saved, err := readState(path)
@@ -78,7 +78,12 @@ func (e *Emulator) Close() error {
 	if lock == nil {
 		return nil
 	}
-	return lock.Close()
+	return unlock(lock)
+}
+
+// unlock does not leave it to Close: a process that is just being started has the file too, until it runs.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 var errLocked = errors.New("another emulator has it open")

@@ -145,3 +145,41 @@ func TestTerraformKeyKinds(t *testing.T) {
 		p.do("ScheduleKeyDeletion", params{"KeyId": found["id"], "PendingWindowInDays": "7"})
 	}
 }
+
+// The provider of the document itself, 1.223.0, makes other calls than later ones: the id goes into the query while the rest is
+// in the form, rotation is turned on again without an interval, and tags and policy are read by other actions.
+func TestTerraformKeyOfTheDocument(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, New(Config{}))
+	made := p.do("CreateKey", params{
+		"ProtectionLevel": "SOFTWARE", "Description": "key description example", "KeySpec": "Aliyun_AES_256", "KeyUsage": "ENCRYPT/DECRYPT",
+		"RotationInterval": "604800s", "DKMSInstanceId": "kst-hzz0123456789abcdef01", "Origin": "Aliyun_KMS", "Policy": seedPolicy,
+		"EnableAutomaticRotation": "true", "Tags.Created": "TF", "Tags.For": "Test",
+	})
+	id := text(made["KeyMetadata"].(map[string]any), "KeyId")
+	p.query = []string{"KeyId"}
+	p.do("UpdateRotationPolicy", params{"KeyId": id, "EnableAutomaticRotation": "true"})
+	p.do("UpdateKeyDescription", params{"KeyId": id, "Description": "ü ~*+ &="})
+	p.do("DisableKey", params{"KeyId": id})
+	k := p.do("DescribeKey", params{"KeyId": id})["KeyMetadata"].(map[string]any)
+	for name, want := range map[string]string{
+		"AutomaticRotation": "Suspended", "RotationInterval": "604800s", "Description": "ü ~*+ &=", "KeyState": "Disabled",
+		"DKMSInstanceId": "kst-hzz0123456789abcdef01", "KeySpec": "Aliyun_AES_256", "KeyUsage": "ENCRYPT/DECRYPT", "Origin": "Aliyun_KMS",
+	} {
+		if got := text(k, name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	tags := p.do("ListResourceTags", params{"KeyId": id})["Tags"].(map[string]any)["Tag"].([]any)
+	if len(tags) != 2 {
+		t.Errorf("%d tags, want 2", len(tags))
+	}
+	if got := text(p.do("GetKeyPolicy", params{"KeyId": id}), "Policy"); got != seedPolicy {
+		t.Errorf("policy = %s, want %s", got, seedPolicy)
+	}
+	p.do("ScheduleKeyDeletion", params{"KeyId": id, "PendingWindowInDays": "7"})
+	p.do("CancelKeyDeletion", params{"KeyId": id})
+	if k := p.do("DescribeKey", params{"KeyId": id})["KeyMetadata"].(map[string]any); text(k, "KeyState") != "Enabled" {
+		t.Errorf("after CancelKeyDeletion: %s, want Enabled", text(k, "KeyState"))
+	}
+}

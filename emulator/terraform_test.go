@@ -23,6 +23,7 @@ type provider struct {
 	client *sdk.Client
 	domain string
 	calls  []string // the actions since they were last looked at
+	query  []string // parameters of actions that go into the query
 }
 
 func newProvider(t *testing.T, e *Emulator) *provider {
@@ -45,7 +46,10 @@ func (p *provider) try(action string, form params) (map[string]any, string) {
 	request.Method, request.Scheme, request.Domain = requests.POST, requests.HTTP, p.domain
 	request.Version, request.ApiName, request.AcceptFormat = apiVersion, action, "json"
 	for name, value := range form {
-		if value != "" {
+		switch {
+		case slices.Contains(p.query, name):
+			request.QueryParams[name] = value
+		case value != "":
 			request.FormParams[name] = value
 		}
 	}
