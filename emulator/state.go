@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,7 +43,7 @@ func (e *Emulator) OpenState(path string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, unlock(k.lock))
+			_ = unlock(k.lock)
 		}
 	}()
 	saved, err := readState(path)
@@ -83,7 +84,7 @@ func (e *Emulator) Close() error {
 
 // unlock does not leave it to Close: a process that is just being started has the file too, until it runs.
 func unlock(f *os.File) error {
-	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+	return cmp.Or(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 var errLocked = errors.New("another emulator has it open")
