@@ -34,8 +34,8 @@ func (e *Emulator) OpenState(path string) (err error) {
 	if e.keeper != nil {
 		return errors.New("the emulator has a state file already")
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil { // the file is replaced, not a link to it
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil { // the file is replaced, not a link to it
+		path = target
 	}
 	k := &keeper{path: path}
 	if k.lock, err = lockFile(path + ".lock"); err != nil {

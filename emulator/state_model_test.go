@@ -63,7 +63,7 @@ func (w *world) want(t *rapid.T, code, action string, pairs ...string) {
 
 // settle forgets what is gone by now.
 func (w *world) settle() {
-	now := w.bench.now()
+	now := w.now()
 	maps.DeleteFunc(w.keys, func(_ string, k *keyModel) bool { return k.state == keyDeleting && !now.Before(k.deleteAt) })
 	maps.DeleteFunc(w.aliases, func(_, id string) bool { return w.keys[id] == nil })
 	maps.DeleteFunc(w.secrets, func(_ string, s *secretModel) bool { return !s.deleteAt.IsZero() && !now.Before(s.deleteAt) })
@@ -89,7 +89,7 @@ func (w *world) onKey(t *rapid.T, action string, refusal func(*keyModel) string,
 	}
 }
 
-func (w *world) createKey(t *rapid.T) {
+func (w *world) createKey(*rapid.T) {
 	text := fmt.Sprint("key ", w.made)
 	w.made++
 	w.keys[w.newKeyID("Description", text)] = &keyModel{state: keyEnabled, description: text, tags: map[string]string{}}
@@ -108,7 +108,7 @@ func (w *world) scheduleKey(t *rapid.T) {
 		func(k *keyModel) string {
 			return refuse(k.state == keyDeleting || k.guarded, "Rejected.StateModifiedFailed")
 		},
-		func(k *keyModel) { k.state, k.deleteAt = keyDeleting, w.bench.now().Add(time.Duration(days)*day) },
+		func(k *keyModel) { k.state, k.deleteAt = keyDeleting, w.now().Add(time.Duration(days)*day) },
 		"PendingWindowInDays", fmt.Sprint(days))
 }
 
@@ -248,7 +248,7 @@ func (w *world) putSecret(t *rapid.T) {
 func (w *world) deleteSecret(t *rapid.T) {
 	days, force := anyDays.Draw(t, "days"), rapid.Bool().Draw(t, "force")
 	w.onSecret(t, "DeleteSecret", inWindow, func(name string, s *secretModel) {
-		s.deleteAt = w.bench.now().Add(time.Duration(days) * day)
+		s.deleteAt = w.now().Add(time.Duration(days) * day)
 		if force {
 			delete(w.secrets, name)
 		}

@@ -24,7 +24,7 @@ func (st *store) tags(of tagged, change bool) (*[]tag, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &s.facts.tags, nil
+		return &s.tags, nil
 	}
 	k, err := st.key(of.name)
 	if err == nil && change {
