@@ -27,6 +27,7 @@ demo: build ## a rotation from start to end, on the embedded emulator
 test: vet lint skips ## all that a change must pass; the race detector needs a C compiler
 	CGO_ENABLED=$(if $(CC_HERE),1,0) $(ONLY_LO) go test $(if $(CC_HERE),-race) ./...
 	cd test/openapi && go test ./...
+	cd test/terraform && go test ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
 
 vet:
@@ -34,6 +35,7 @@ vet:
 	go vet -tags '$(TAGS)' ./internal/asfound
 	GOOS=darwin go build ./... # people write declarations on laptops
 	cd test/openapi && go vet ./...
+	cd test/terraform && go vet ./...
 	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
 lint:
@@ -51,8 +53,9 @@ skips: ## one loud line for each thing that is not here, and that some test want
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
-stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; then every login, with tokens of seconds, for STRESSTIME
+stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; every login, with tokens of seconds, for STRESSTIME; the emulator killed 1000 times while it writes its state
 	@CGO_ENABLED=$(if $(CC_HERE),1,0) test/stress.sh $(STRESSRUNS) $(STRESSLIMIT) $(if $(CC_HERE),-race)
+	KMSRUN_TEST_KILLS=1000 go test -count 1 -timeout 20m -run '^TestKills$$' -v ./emulator
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
 sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md

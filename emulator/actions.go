@@ -1,6 +1,9 @@
 package emulator
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // action is one API: what the gateway knows of its parameters, and what it does. Parameters that are in no list are
 // unknown to the API too, which drops them.
@@ -18,98 +21,14 @@ type call struct {
 	params    params
 }
 
-// actions are the APIs by name.
-var actions = map[string]action{
-	"CreateSecret": {
-		required: []string{"SecretName", "SecretData", "VersionId"},
-		optional: []string{
-			"DKMSInstanceId", "Description", "EnableAutomaticRotation", "EncryptionKeyId", "ExtendedConfig", "Policy",
-			"RotationInterval", "SecretDataType", "SecretType", "Tags",
-		},
-		run: createSecret,
-	},
-	"PutSecretValue": {
-		required: []string{"SecretName", "SecretData", "VersionId"},
-		optional: []string{"SecretDataType", "VersionStages"},
-		run:      putSecretValue,
-	},
-	"GetSecretValue": {
-		required: []string{"SecretName"},
-		optional: []string{"VersionId", "VersionStage", "FetchExtendedConfig", "DryRun"},
-		run:      getSecretValue,
-	},
-	"DescribeSecret": {
-		required: []string{"SecretName"},
-		optional: []string{"FetchTags"},
-		run:      describeSecret,
-	},
-	"ListSecrets": {
-		optional: []string{"FetchTags", "Filters", "PageNumber", "PageSize"},
-		run:      listSecrets,
-	},
-	"ListSecretVersionIds": {
-		required: []string{"SecretName"},
-		optional: []string{"IncludeDeprecated", "PageNumber", "PageSize"},
-		run:      listSecretVersionIDs,
-	},
-	"UpdateSecretVersionStage": {
-		required: []string{"SecretName", "VersionStage"},
-		optional: []string{"MoveToVersion", "RemoveFromVersion"},
-		run:      updateSecretVersionStage,
-	},
-	"UpdateSecret": {
-		required: []string{"SecretName"},
-		optional: []string{"Description", "ExtendedConfig.CustomData"},
-		run:      updateSecret,
-	},
-	"UpdateSecretRotationPolicy": {
-		required: []string{"SecretName", "EnableAutomaticRotation"},
-		optional: []string{"RotationInterval"},
-		run:      updateSecretRotationPolicy,
-	},
-	"RotateSecret": {
-		required: []string{"SecretName", "VersionId"},
-		run:      rotateSecret,
-	},
-	"DeleteSecret": {
-		required: []string{"SecretName"},
-		optional: []string{"ForceDeleteWithoutRecovery", "RecoveryWindowInDays"},
-		run:      deleteSecret,
-	},
-	"RestoreSecret": {
-		required: []string{"SecretName"},
-		run:      restoreSecret,
-	},
-	"GetRandomPassword": {
-		optional: []string{
-			"ExcludeCharacters", "ExcludeLowercase", "ExcludeNumbers", "ExcludePunctuation", "ExcludeUppercase",
-			"PasswordLength", "RequireEachIncludedType",
-		},
-		run: getRandomPassword,
-	},
-	"CreateKey": {
-		optional: []string{
-			"DKMSInstanceId", "Description", "EnableAutomaticRotation", "KeySpec", "KeyUsage", "Origin",
-			"ProtectionLevel", "RotationInterval", "Tags",
-		},
-		unbuilt: []string{"KeyStorageMechanism", "Policy"},
-		run:     createKey,
-	},
-	"DescribeKey": {
-		required: []string{"KeyId"},
-		run:      describeKey,
-	},
-	"SetSecretPolicy": {
-		required: []string{"SecretName", "Policy"},
-		optional: []string{"PolicyName"},
-		run:      setSecretPolicy,
-	},
-	"GetSecretPolicy": {
-		required: []string{"SecretName"},
-		optional: []string{"PolicyName"},
-		run:      getSecretPolicy,
-	},
-}
+// actions are the APIs of KMS by name.
+var actions = func() map[string]action {
+	all := map[string]action{}
+	maps.Copy(all, secretActions)
+	maps.Copy(all, keyActions)
+	maps.Copy(all, tagActions)
+	return all
+}()
 
 // check is the gateway's look at the parameters.
 func (a action) check(p params) error {

@@ -81,6 +81,7 @@ func (c call) draft() (draft, error) {
 	if d.managed.extended, d.managed.subtype, err = parseExtended(d.kind, p["ExtendedConfig"]); err != nil {
 		return d, err
 	}
+	d.managed.sent = p["ExtendedConfig"]
 	if d.interval, err = p.interval(minInterval, maxInterval); err != nil {
 		return d, err
 	}

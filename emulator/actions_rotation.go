@@ -33,7 +33,7 @@ func (f facts) rotationReply(extended bool) rotationReply {
 		reply.AutomaticRotation, reply.RotationInterval, reply.NextRotationDate = "Enabled", seconds(r.interval), date(r.next)
 	}
 	if extended {
-		reply.ExtendedConfig = f.managed.extended.String()
+		reply.ExtendedConfig = f.managed.config()
 	}
 	return reply
 }

@@ -74,7 +74,7 @@ func listSecrets(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	filters, err := parseFilters(c.params["Filters"])
+	filters, err := parseFilters(c.params["Filters"], func(key string) ([]string, bool) { return facts{}.filtered(key, "") })
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,9 @@ func (e *Emulator) authorize(op operation, caller identity, t subject, r *reques
 		return errDenied
 	}
 	q := question{action: op.service() + op.name, resource: t.resource, principals: caller.principals(), at: e.circumstances(r)}
-	own := caller.judge(q)
+	own := caller.judgeAll(q, t.more)
 	of := silent
-	if st, ok := e.accounts.find(t.account); ok && resources[op.name] == oneSecret {
+	if st, ok := e.accounts.find(t.account); ok && (resources[op.name] == oneSecret || resources[op.name] == oneTagged) {
 		if p, err := st.policy(t.secret); err == nil {
 			q.resource = "*" // as such a policy writes it: the secret it belongs to
 			of = p.judge(q)
@@ -43,6 +43,21 @@ func (e *Emulator) authorize(op operation, caller identity, t subject, r *reques
 		return deniedFault(op.name)
 	}
 	return nil
+}
+
+// judgeAll asks about further resources too: each has to be allowed, and none may be denied.
+func (id identity) judgeAll(q question, more []string) verdict {
+	least := id.judge(q)
+	for _, resource := range more {
+		q.resource = resource
+		switch v := id.judge(q); {
+		case v == denied || least == denied:
+			least = denied
+		case v == silent:
+			least = silent
+		}
+	}
+	return least
 }
 
 // deniedFault is a 403 everywhere but, by its page, for GetSecretPolicy.

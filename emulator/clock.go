@@ -27,6 +27,20 @@ func (c *clock) now() time.Time {
 	return c.real().Add(c.ahead)
 }
 
+// lead is how far it is ahead.
+func (c *clock) lead() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ahead
+}
+
+// begin is where a clock goes on that was moved before.
+func (c *clock) begin(ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = ahead
+}
+
 // advance moves the clock forward only: rotation and deletion know no way back.
 func (c *clock) advance(d time.Duration) error {
 	c.mu.Lock()
@@ -52,4 +66,6 @@ func (c *clock) set(t time.Time) error {
 
 // Advance moves the clock of the emulator's state by d: delete windows, rotations and sessions see the time pass. It only
 // goes forward.
-func (e *Emulator) Advance(d time.Duration) error { return e.clock.advance(d) }
+func (e *Emulator) Advance(d time.Duration) error {
+	return e.commit(func() error { return e.clock.advance(d) })
+}

@@ -130,11 +130,11 @@ func (e *Emulator) moveClock(body io.Reader) error {
 		return errMove
 	}
 	if move.Advance == "" {
-		return e.clock.set(move.Set)
+		return e.commit(func() error { return e.clock.set(move.Set) })
 	}
 	d, err := time.ParseDuration(move.Advance)
 	if err != nil {
 		return errMove
 	}
-	return e.clock.advance(d)
+	return e.Advance(d)
 }

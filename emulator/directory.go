@@ -12,6 +12,7 @@ type accessKey struct {
 type role struct {
 	policies   []policy
 	principals []string // patterns of ARNs
+	external   string   // the ExternalId that principals have to tell; empty for none
 	services   []string
 	oidc       []oidcTrust
 }
@@ -67,7 +68,9 @@ func (d *directory) assumed(s session) (identity, bool) {
 	return id, ok
 }
 
-// trusts tells whether the role may be taken on by the caller.
-func (r role) trusts(id identity) bool {
-	return slices.ContainsFunc(id.principals(), func(name string) bool { return matchesAny(r.principals, name) })
+// trusts tells whether the role may be taken on by the caller, who told that external id. A role that wants none does not
+// look at it.
+func (r role) trusts(id identity, external string) bool {
+	return (r.external == "" || r.external == external) &&
+		slices.ContainsFunc(id.principals(), func(name string) bool { return matchesAny(r.principals, name) })
 }

@@ -45,6 +45,7 @@ type Emulator struct {
 	faults    faults
 	quota     *quota // nil is no limits
 	journal   journal
+	keeper    *keeper // nil is memory only
 }
 
 // New returns an emulator without secrets.
@@ -80,7 +81,7 @@ func New(cfg Config) *Emulator {
 // being deleted.
 func (e *Emulator) Put(name, versionID string, data []byte) error {
 	v := version{id: versionID, data: string(data), dataType: typeText}
-	if err := e.store.set(name, v); err != nil {
+	if err := e.commit(func() error { return e.store.set(name, v) }); err != nil {
 		return fmt.Errorf("putting secret %q: %w", name, err)
 	}
 	return nil
@@ -88,6 +89,6 @@ func (e *Emulator) Put(name, versionID string, data []byte) error {
 
 // Delete removes the named secret at once, as DeleteSecret with ForceDeleteWithoutRecovery does, even when it is in its
 // delete window. An unknown name is no error: the secret is gone either way.
-func (e *Emulator) Delete(name string) {
-	e.store.remove(name)
+func (e *Emulator) Delete(name string) error {
+	return e.commit(func() error { e.store.remove(name); return nil })
 }

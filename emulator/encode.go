@@ -2,17 +2,19 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"mime"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 )
 
-// write sends the whole answer at once, so that no client sees half of it. The format is a value of the parameter of
-// that name: XML in any case, or else JSON.
+// write sends the whole answer at once, so that no client sees half of it. The format is XML
+// in any case, or else JSON.
 func write(w http.ResponseWriter, status int, format string, reply any) {
 	text, kind := toJSON(reply), "application/json"
 	if isXML(format) {
@@ -22,6 +24,32 @@ func write(w http.ResponseWriter, status int, format string, reply any) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // a client that has gone away is not our fault, and there is nobody left to tell
+}
+
+// format is what the answer is to be written in: the parameter Format or, without it, the media type of the header Accept
+// with the greatest weight, of those that are known the first. The default is disputed; JSON is what the KMS page says.
+func (r *request) format() string {
+	if format := r.params["Format"]; format != "" {
+		return format
+	}
+	best, weight := "", 0.0
+	for part := range strings.SplitSeq(strings.Join(r.header.Values("Accept"), ","), ",") {
+		kind, options, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		q, err := strconv.ParseFloat(cmp.Or(options["q"], "1"), 64)
+		if err != nil || q <= weight {
+			continue
+		}
+		switch kind {
+		case "application/xml", "text/xml":
+			best, weight = "XML", q
+		case "application/json", "text/json", "*/*", "application/*":
+			best, weight = "JSON", q
+		}
+	}
+	return best
 }
 
 func isXML(format string) bool { return strings.EqualFold(format, "XML") }

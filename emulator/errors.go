@@ -31,24 +31,33 @@ var (
 	errSecurityToken     = &fault{http.StatusBadRequest, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.", true} // 400 or 403 is open
 	errUnsupportedMethod = &fault{http.StatusBadRequest, "UnsupportedHTTPMethod", "This http method is not supported.", true}             // text not documented
 
-	errUnparsable    = &fault{http.StatusBadRequest, "ParseRequestParameterException", "The request parameters cannot be parsed.", false}           // text not documented
-	errBodyTooLarge  = &fault{http.StatusRequestEntityTooLarge, "ParseRequestParameterException", "The request body exceeds 1048576 bytes.", false} // neither is documented
-	errFormat        = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid.`, false}
-	errInternal      = &fault{http.StatusInternalServerError, "InternalFailure", "Internal Failure.", false}
-	errNotFound      = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "Resource not found", false}
-	errLimit         = &fault{http.StatusBadRequest, "Rejected.LimitExceeded", "The secret quota is exceeded.", false}
-	errExists        = &fault{http.StatusConflict, "Rejected.ResourceExist", "The resource already exists.", false}
-	errVersionExists = &fault{http.StatusConflict, "Rejected.ResourceExist", "The request was rejected becasue key already exsit", false}
-	errNamePlanned   = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "The secret is planned to be deleted.", false}
-	errInWindow      = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "secret in delete peroid", false}
-	errCreate        = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is invalid.", false}
-	errCreateFound   = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "The resource is not found.", false}
-	errKeyNotFound   = &fault{http.StatusNotFound, "Forbidden.KeyNotFound", "The specified Key is not found.", false}
-	errAliasNotFound = &fault{http.StatusNotFound, "Forbidden.AliasNotFound", "The specified Alias is not found.", false}
-	errRotate        = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is not valid.", false}
-	errRotating      = &fault{http.StatusConflict, "Rejected.ResourceInUse", "The secret is being rotated.", false} // neither is published
-	errNotDeleted    = &fault{http.StatusConflict, "Rejected.ResourceInUse", "restore normal secret", false}
-	errNoOwnPolicy   = &fault{http.StatusBadRequest, "Forbidden.KeyPolicyUnSupported", "The specified key does not support key policy.", false} // for a secret in no instance
+	errUnparsable     = &fault{http.StatusBadRequest, "ParseRequestParameterException", "The request parameters cannot be parsed.", false}           // text not documented
+	errBodyTooLarge   = &fault{http.StatusRequestEntityTooLarge, "ParseRequestParameterException", "The request body exceeds 1048576 bytes.", false} // neither is documented
+	errFormat         = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "Format" is not valid.`, false}
+	errInternal       = &fault{http.StatusInternalServerError, "InternalFailure", "Internal Failure.", false}
+	errNotFound       = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "Resource not found", false}
+	errLimit          = &fault{http.StatusBadRequest, "Rejected.LimitExceeded", "The secret quota is exceeded.", false}
+	errExists         = &fault{http.StatusConflict, "Rejected.ResourceExist", "The resource already exists.", false}
+	errVersionExists  = &fault{http.StatusConflict, "Rejected.ResourceExist", "The request was rejected becasue key already exsit", false}
+	errNamePlanned    = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "The secret is planned to be deleted.", false}
+	errInWindow       = &fault{http.StatusConflict, "Rejected.ResourceInDeleteWindow", "secret in delete peroid", false}
+	errCreate         = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is invalid.", false}
+	errCreateFound    = &fault{http.StatusNotFound, "Forbidden.ResourceNotFound", "The resource is not found.", false}
+	errKeyNotFound    = &fault{http.StatusNotFound, "Forbidden.KeyNotFound", "The specified Key is not found.", false}
+	errAliasNotFound  = &fault{http.StatusNotFound, "Forbidden.AliasNotFound", "The specified Alias is not found.", false}
+	errKeyDisabled    = &fault{http.StatusConflict, "Rejected.Disabled", "The request was rejected because the key state is Disabled.", false}
+	errKeyDeleting    = &fault{http.StatusConflict, "Rejected.PendingDeletion", "The request was rejected because the key state is PendingDeletion.", false}
+	errKeyWaiting     = &fault{http.StatusConflict, "Rejected.PendingImport", "The request was rejected because the key state is PendingImport.", false}
+	errKeyState       = &fault{http.StatusConflict, "Rejected.StateModifiedFailed", "The request was rejected because the key state can not be modified.", false} // text not documented
+	errKeyGuarded     = &fault{http.StatusConflict, "Rejected.StateModifiedFailed", "The request was rejected because deletion protection is enabled.", false}    // not documented
+	errKeyUnsupported = &fault{http.StatusBadRequest, "Rejected.UnsupportedOperation", "Unsupported operation.", false}
+	errAliasExists    = &fault{http.StatusBadRequest, "AliasAlreadyExists", "The specified alias already exists.", false} // text not documented
+	errTagLimit       = &fault{http.StatusBadRequest, "Rejected.LimitExceeded", "The tag quota is exceeded.", false}      // text not documented
+	errCiphertext     = &fault{http.StatusBadRequest, "InvalidParameter", `The specified parameter "CiphertextBlob" is not valid.`, false}
+	errRotate         = &fault{http.StatusBadRequest, "InvalidParameter", "The specified parameter is not valid.", false}
+	errRotating       = &fault{http.StatusConflict, "Rejected.ResourceInUse", "The secret is being rotated.", false} // neither is published
+	errNotDeleted     = &fault{http.StatusConflict, "Rejected.ResourceInUse", "restore normal secret", false}
+	errNoOwnPolicy    = &fault{http.StatusBadRequest, "Forbidden.KeyPolicyUnSupported", "The specified key does not support key policy.", false} // for a secret in no instance
 )
 
 // missing is the gateway's answer to an absent parameter. The other spelling there, a common code

@@ -13,8 +13,8 @@ type filter struct {
 	Values []string
 }
 
-// parseFilters reads the JSON of ListSecrets.
-func parseFilters(text string) ([]filter, error) {
+// parseFilters reads the JSON of ListSecrets and ListKeys, whose filters look at what filtered knows.
+func parseFilters(text string, filtered func(string) ([]string, bool)) ([]filter, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -23,18 +23,18 @@ func parseFilters(text string) ([]filter, error) {
 		return nil, invalid("Filters")
 	}
 	for _, f := range all {
-		if _, known := (facts{}).filtered(f.Key, ""); !known || len(f.Values) == 0 {
+		if _, known := filtered(f.Key); !known || len(f.Values) == 0 {
 			return nil, invalid("Filters")
 		}
 	}
 	return all, nil
 }
 
-// match holds when every filter does. Values are compared as a whole and with their case: it is not said whether a
+// matchAll holds when every filter does. Values are compared as a whole and with their case: it is not said whether a
 // part is enough, and a caller who finds too little notices.
-func (f facts) match(all []filter, creator string) bool {
+func matchAll(all []filter, filtered func(string) ([]string, bool)) bool {
 	for _, condition := range all {
-		have, _ := f.filtered(condition.Key, creator)
+		have, _ := filtered(condition.Key)
 		if !slices.ContainsFunc(condition.Values, func(want string) bool { return slices.Contains(have, want) }) {
 			return false
 		}

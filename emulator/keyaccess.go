@@ -8,7 +8,7 @@ var keyUse = map[string]string{
 }
 
 // authorizeKey asks the caller's policies about the key of a secret. Reads with a session are not asked: the shared
-// gateway wants kms:GetSecretValue alone of those. Keys have no policies of their own here.
+// gateway wants kms:GetSecretValue alone of those. The policies of keys decide nothing here.
 func (e *Emulator) authorizeKey(op operation, caller identity, t subject, r *request) error {
 	use, ok := keyUse[op.name]
 	if !ok || e.directory.open && caller.limit == nil || op.name == "GetSecretValue" && caller.kind == kindRole {
@@ -21,9 +21,7 @@ func (e *Emulator) authorizeKey(op operation, caller identity, t subject, r *req
 	if key == "" {
 		return nil // the service's own, which nobody needs leave for
 	}
-	if _, _, isARN := e.accounts.split(key); !isARN {
-		key = e.accounts.prefix(t.account) + "key/" + key
-	}
+	key = e.accounts.one(t.account, tagged{tagKey, key}).resource
 	q := question{action: use, resource: key, principals: caller.principals(), at: e.circumstances(r)}
 	if caller.judge(q) != allowed {
 		return deniedFault(op.name)

@@ -4,33 +4,73 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
+
+// keyState is the state of a key. The text is what DescribeKey calls it.
+type keyState string
 
 const (
-	minKeyInterval = 7 * day
-	maxDescription = 8192 // characters, of a key
+	keyEnabled  keyState = "Enabled"
+	keyDisabled keyState = "Disabled"
+	keyDeleting keyState = "PendingDeletion"
+	keyWaiting  keyState = "PendingImport" // for material of its owner, which no action here brings
 )
 
-// symmetric are the specifications of keys that can protect secrets.
-var symmetric = []string{"Aliyun_AES_256", "Aliyun_AES_192", "Aliyun_AES_128", "Aliyun_SM4"}
-
-// key is a symmetric key that is Enabled, as every one is so far. It has no material: nothing is encrypted.
+// key is a key. Nothing that it refers to is ever changed: copies are safe.
 type key struct {
-	id, version, description   string
-	spec, protection, instance string
-	created                    time.Time
-	rotation                   rotation
-	tags                       []tag
+	id, description               string
+	spec, usage, origin           string
+	protection, instance, storage string
+	state                         keyState
+	created                       time.Time
+	deleteAt                      time.Time    // while it is PendingDeletion
+	versions                      []keyVersion // in the order of their making; the last one encrypts
+	rotation                      rotation     // its last date is that of the last version
+	guarded                       bool         // DeletionProtection
+	guardedWhy                    string
+	policy                        ownPolicy
+	tags                          []tag
 }
 
-// addKey stores a key.
+// keyVersion is what a key encrypts with. That of an asymmetric key has no material: nothing is done with those.
+type keyVersion struct {
+	id       string
+	created  time.Time
+	material []byte
+}
+
+// newKey is a key with the defaults of CreateKey.
+func newKey(id, description string) key {
+	return key{
+		id: id, description: description, state: keyEnabled,
+		spec: symmetric[0], usage: usageEncrypt, origin: originKMS, protection: "SOFTWARE",
+	}
+}
+
+func (k *key) symmetric() bool { return slices.Contains(symmetric, k.spec) }
+
+// turn gives the key a new version, which encrypts from then on.
+func (k *key) turn(at time.Time) keyVersion {
+	v := keyVersion{id: newRequestID(), created: at}
+	if k.symmetric() {
+		v.material = newMaterial()
+	}
+	k.versions = append(slices.Clip(k.versions), v)
+	k.rotation.last = at
+	if k.rotation.interval > 0 {
+		k.rotation.next = at.Add(k.rotation.interval)
+	}
+	return v
+}
+
+// addKey stores a key. One of foreign origin has no version until its material comes.
 func (st *store) addKey(k key) key {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.dirty = true
 	k.created = st.now()
-	if k.rotation.interval > 0 {
-		k.rotation.next = k.created.Add(k.rotation.interval)
+	if k.state != keyWaiting {
+		k.turn(k.created)
 	}
 	st.keys[k.id] = &k
 	return k
@@ -40,7 +80,8 @@ func (st *store) addKey(k key) key {
 func (st *store) hasKey(id string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.keys[id] != nil
+	_, err := st.key(id)
+	return err == nil
 }
 
 // describeKey returns a copy.
@@ -54,110 +95,91 @@ func (st *store) describeKey(ref string) (key, error) {
 	return *k, nil
 }
 
-// key resolves an id or ARN, and makes the rotation that is due: a new version, the last of those missed.
+// alter changes a key in one step. What change refuses, it leaves as it is.
+func (st *store) alter(ref string, change func(*key) error) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	k, err := st.key(ref)
+	if err != nil {
+		return err
+	}
+	if err := change(k); err != nil {
+		return err
+	}
+	st.dirty = true
+	return nil
+}
+
+// key resolves an id, alias, or ARN of either, and catches up with the clock.
 func (st *store) key(ref string) (*key, error) {
-	if strings.HasPrefix(ref, "alias/") {
-		return nil, errAliasNotFound // there are no aliases
+	name, ours := strings.CutPrefix(ref, st.prefix)
+	if ours && !strings.HasPrefix(name, aliasPrefix) {
+		name = strings.TrimPrefix(name, "key/")
 	}
-	k := st.keys[strings.TrimPrefix(ref, st.keyARN)]
-	if k == nil {
+	if strings.HasPrefix(name, aliasPrefix) {
+		id, ok := st.aliases[name]
+		if !ok {
+			return nil, errAliasNotFound
+		}
+		name = id
+	}
+	k := st.keys[name]
+	if k == nil || !st.lives(k) {
 		return nil, errKeyNotFound
-	}
-	if r := &k.rotation; r.interval > 0 && !r.next.After(st.now()) {
-		r.last = r.next.Add(st.now().Sub(r.next) / r.interval * r.interval)
-		r.next = r.last.Add(r.interval)
-		k.version = newRequestID()
 	}
 	return k, nil
 }
 
-type keyMetadata struct {
-	KeyID              string `json:"KeyId"`
-	Arn                string `json:"Arn"`
-	KeyState           string `json:"KeyState"`
-	KeySpec            string `json:"KeySpec"`
-	KeyUsage           string `json:"KeyUsage"`
-	Origin             string `json:"Origin"`
-	ProtectionLevel    string `json:"ProtectionLevel"`
-	PrimaryKeyVersion  string `json:"PrimaryKeyVersion"`
-	Description        string `json:"Description"`
-	Creator            string `json:"Creator"`
-	CreationDate       string `json:"CreationDate"`
-	DeleteDate         string `json:"DeleteDate"`
-	MaterialExpireTime string `json:"MaterialExpireTime"`
-	AutomaticRotation  string `json:"AutomaticRotation"`
-	RotationInterval   string `json:"RotationInterval,omitempty"`
-	LastRotationDate   string `json:"LastRotationDate,omitempty"`
-	NextRotationDate   string `json:"NextRotationDate,omitempty"`
-	DKMSInstanceID     string `json:"DKMSInstanceId,omitempty"`
-	DeletionProtection string `json:"DeletionProtection,omitempty"`
-}
-
-type keyReply struct {
-	KeyMetadata keyMetadata `json:"KeyMetadata"`
-	RequestID   string      `json:"RequestId"`
-}
-
-func (c call) keyReply(k key, protection string) keyReply {
-	m := keyMetadata{
-		KeyID: k.id, Arn: c.store.keyARN + k.id, KeyState: "Enabled", KeySpec: k.spec, KeyUsage: "ENCRYPT/DECRYPT",
-		Origin: "Aliyun_KMS", ProtectionLevel: k.protection, PrimaryKeyVersion: k.version, Description: k.description,
-		Creator: c.store.account, CreationDate: stamp(k.created), AutomaticRotation: "Disabled",
-		DKMSInstanceID: k.instance, DeletionProtection: protection,
-	}
-	if k.rotation.interval > 0 {
-		m.AutomaticRotation, m.RotationInterval = "Enabled", seconds(k.rotation.interval)
-		m.LastRotationDate, m.NextRotationDate = date(k.rotation.last), date(k.rotation.next)
-	}
-	return keyReply{KeyMetadata: m, RequestID: c.requestID}
-}
-
-// createKey makes symmetric keys only, with material of KMS.
-func createKey(c call) (any, error) {
-	k := newKey(newRequestID(), c.params["Description"])
-	for _, option := range []struct {
-		name   string
-		into   *string
-		values []string
-	}{
-		{"KeySpec", &k.spec, symmetric},
-		{"ProtectionLevel", &k.protection, []string{"SOFTWARE", "HSM"}},
-		{"KeyUsage", nil, []string{"ENCRYPT/DECRYPT"}},
-		{"Origin", nil, []string{"Aliyun_KMS"}},
-	} {
-		value := c.params[option.name]
-		if value != "" && !slices.Contains(option.values, value) {
-			return nil, invalid(option.name)
+// lives forgets a key whose time is over, with its aliases, and makes the rotation that is due: one new version, the
+// last of those missed. Only an Enabled key rotates; one that was due while it was not rotates when it is again.
+func (st *store) lives(k *key) bool {
+	now := st.now()
+	if k.state == keyDeleting && !now.Before(k.deleteAt) {
+		delete(st.keys, k.id)
+		for name, id := range st.aliases {
+			if id == k.id {
+				delete(st.aliases, name)
+			}
 		}
-		if value != "" && option.into != nil {
-			*option.into = value
+		st.dirty = true
+		return false
+	}
+	if r := k.rotation; k.state == keyEnabled && r.interval > 0 && !r.next.After(now) {
+		k.turn(r.next.Add(now.Sub(r.next) / r.interval * r.interval))
+		st.dirty = true
+	}
+	return true
+}
+
+// listKeys returns one page of the keys that match, oldest first, and how many there are.
+func (st *store) listKeys(filters []filter, number, size int) ([]key, int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	var all []key
+	for _, k := range st.keys {
+		if st.lives(k) && matchAll(filters, k.filtered) {
+			all = append(all, *k)
 		}
 	}
-	if utf8.RuneCountInString(k.description) > maxDescription {
-		return nil, invalid("Description")
-	}
-	var err error
-	if k.tags, err = parseTags(c.params["Tags"]); err != nil {
-		return nil, err
-	}
-	if c.params["RotationInterval"] == "" {
-		c.params["RotationInterval"] = "365d"
-	}
-	if k.rotation.interval, err = c.params.interval(minKeyInterval, maxInterval); err != nil {
-		return nil, err
-	}
-	k.instance = c.params["DKMSInstanceId"]
-	return c.keyReply(c.store.addKey(k), ""), nil
+	slices.SortFunc(all, func(a, b key) int { return older(a.created, b.created, a.id, b.id) })
+	return page(all, number, size), len(all)
 }
 
-func newKey(id, description string) key {
-	return key{id: id, version: newRequestID(), description: description, spec: symmetric[0], protection: "SOFTWARE"}
-}
-
-func describeKey(c call) (any, error) {
-	k, err := c.store.describeKey(c.params["KeyId"])
-	if err != nil {
-		return nil, err
+// filtered returns what a filter of ListKeys looks at. No key here was made by another service.
+func (k *key) filtered(name string) (values []string, known bool) {
+	switch name {
+	case "KeyState":
+		return []string{string(k.state)}, true
+	case "KeySpec":
+		return []string{k.spec}, true
+	case "KeyUsage":
+		return []string{k.usage}, true
+	case "ProtectionLevel":
+		return []string{k.protection}, true
+	case "CreatorType":
+		return []string{"User"}, true
+	case "DKMSInstanceId":
+		return []string{k.instance}, true
 	}
-	return c.keyReply(k, "Disabled"), nil
+	return nil, false
 }

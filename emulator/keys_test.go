@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -36,12 +37,28 @@ func TestKeyRefusals(t *testing.T) {
 		{"DescribeKey", nil, "400 MissingKeyId: KeyId is mandatory for this action."},
 		{"DescribeKey", []string{"KeyId", "none"}, "404 Forbidden.KeyNotFound: The specified Key is not found."},
 		{"DescribeKey", []string{"KeyId", "alias/none"}, "404 Forbidden.AliasNotFound: The specified Alias is not found."},
-		{"CreateKey", []string{"KeySpec", "RSA_2048"}, refusedInvalid("KeySpec")},
+		{"CreateKey", []string{"KeySpec", "RSA_1024"}, refusedInvalid("KeySpec")},
 		{"CreateKey", []string{"KeyUsage", "SIGN/VERIFY"}, refusedInvalid("KeyUsage")},
-		{"CreateKey", []string{"Origin", "EXTERNAL"}, refusedInvalid("Origin")},
+		{"CreateKey", []string{"KeySpec", "EC_P256", "KeyUsage", "ENCRYPT/DECRYPT"}, refusedInvalid("KeyUsage")},
+		{"CreateKey", []string{"Origin", "OTHER"}, refusedInvalid("Origin")},
+		{"CreateKey", []string{"KeySpec", "RSA_2048", "Origin", "EXTERNAL"}, refusedInvalid("Origin")},
+		{"CreateKey", []string{"KeySpec", "RSA_2048", "EnableAutomaticRotation", "true"}, refusedInvalid("EnableAutomaticRotation")},
+		{"CreateKey", []string{"Origin", "EXTERNAL", "EnableAutomaticRotation", "true"}, refusedInvalid("EnableAutomaticRotation")},
 		{"CreateKey", []string{"ProtectionLevel", "NONE"}, refusedInvalid("ProtectionLevel")},
 		{"CreateKey", []string{"EnableAutomaticRotation", "true", "RotationInterval", "6d"}, refusedInvalid("RotationInterval")},
 		{"CreateKey", []string{"Tags", "x"}, refusedInvalid("Tags")},
 		{"CreateKey", []string{"Policy", "{}"}, refusedInvalid("Policy")},
+		{"CreateKey", []string{"Description", strings.Repeat("x", 8193)}, refusedInvalid("Description")},
+		{"ListKeys", []string{"Filters", `[{"Key":"TagKey","Values":["x"]}]`}, refusedInvalid("Filters")},
+		{"UpdateKeyDescription", []string{"KeyId", "k"}, "400 MissingDescription: Description is mandatory for this action."},
+		{"ScheduleKeyDeletion", []string{"KeyId", "k"}, "400 MissingPendingWindowInDays: PendingWindowInDays is mandatory for this action."},
+		{"ScheduleKeyDeletion", []string{"KeyId", "k", "PendingWindowInDays", "6"}, refusedInvalid("PendingWindowInDays")},
+		{"ScheduleKeyDeletion", []string{"KeyId", "k", "PendingWindowInDays", "367"}, refusedInvalid("PendingWindowInDays")},
+		{"SetDeletionProtection", []string{"EnableDeletionProtection", "true"}, `400 MissingParameter: The parameter "ProtectedResourceArn" is needed but not provided.`},
+		{"CreateAlias", []string{"KeyId", "k", "AliasName", "x"}, refusedInvalid("AliasName")},
+		{"CreateAlias", []string{"KeyId", "k", "AliasName", "alias/acs/x"}, refusedInvalid("AliasName")},
+		{"CreateAlias", []string{"KeyId", "k", "AliasName", "alias/x"}, "404 Forbidden.KeyNotFound: The specified Key is not found."},
+		{"DeleteAlias", []string{"AliasName", "alias/x"}, "404 Forbidden.AliasNotFound: The specified Alias is not found."},
+		{"SetKeyPolicy", []string{"KeyId", "k", "Policy", "{}", "PolicyName", "other"}, refusedNotFound},
 	})
 }

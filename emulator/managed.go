@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,15 @@ const (
 type managed struct {
 	subtype  subtype
 	extended extended
+	sent     string    // the ExtendedConfig as it was sent, while it is still true
 	accounts [2]string // the account of the current version and the one whose turn is next; none where there is one only
 	overlap  time.Time // until when the replaced access key works; zero when there is none
 	rotation rotation
 }
+
+// config is the ExtendedConfig as answers have it: as it was sent, so that Terraform finds what it asked for; once UpdateSecret
+// has changed it, compact with sorted keys.
+func (m *managed) config() string { return cmp.Or(m.sent, m.extended.String()) }
 
 // subtype is one subtype of managed secrets: what its configuration must have, how the first value comes from the
 // SecretData of CreateSecret, and how the next comes from the one before.
@@ -86,22 +92,29 @@ func isKind(kind string) bool {
 
 // turn rotates a managed secret: the next value becomes current, as a new version. Only the copy of the state that s
 // has changes; values never do.
-func (s *secret) turn(id string, at time.Time) {
+func (s *secret) turn(k *key, id string, at time.Time) error {
 	m := &s.managed
-	value := m.subtype.next(m, s.holder(stageCurrent).data, at)
-	s.add(&version{id: id, data: value, dataType: typeText, created: at}, []string{stageCurrent})
+	old, err := s.holder(stageCurrent).reveal(k, &s.facts)
+	if err != nil {
+		return err
+	}
+	value := m.subtype.next(m, old, at)
+	s.add(k, &version{id: id, data: value, dataType: typeText, created: at}, []string{stageCurrent})
 	m.rotation.last = at
 	if m.subtype.overlap > 0 {
 		m.overlap = at.Add(m.subtype.overlap)
 	}
 	m.plan(at.Add(m.rotation.interval))
+	return nil
 }
 
-// expire takes away the access key that was replaced, and its version with it, when its time is over.
-func (s *secret) expire(now time.Time) {
+// expire takes away the access key that was replaced, and its version with it, when its time is over. It tells whether
+// there was one.
+func (s *secret) expire(now time.Time) bool {
 	if s.managed.overlap.IsZero() || now.Before(s.managed.overlap) {
-		return
+		return false
 	}
 	s.managed.overlap = time.Time{}
 	s.versions = slices.DeleteFunc(s.versions, func(v *version) bool { return !slices.Contains(v.stages, stageCurrent) })
+	return true
 }

@@ -109,7 +109,7 @@ func TestManagedValues(t *testing.T) {
 func TestManagedAnswers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	const config = `"ExtendedConfig":"{\"CustomData\":{},\"DBInstanceId\":\"rm-1\",\"SecretSubType\":\"SingleUser\"}"`
+	const config = `"ExtendedConfig":"{\"SecretSubType\":\"SingleUser\", \"DBInstanceId\":\"rm-1\" ,\"CustomData\":{}}"` // as it was sent
 	_, got := b.sample("Rds SingleUser", "EnableAutomaticRotation", "True", "RotationInterval", "7d", "DKMSInstanceId", "kst-1")
 	if got, want := anonymous(got), `{"Arn":"acs:kms:cn-hangzhou:1000000000000001:secret/s","SecretName":"s","VersionId":"v1","SecretType":"Rds","DKMSInstanceId":"kst-1",`+
 		`"AutomaticRotation":"Enabled","RotationInterval":"604800s","NextRotationDate":"2026-01-09T03:04:05Z",`+config+`,"RequestId":"ID"}`; got != want {
@@ -261,9 +261,10 @@ func TestGeneratedKeyPair(t *testing.T) {
 func TestRefusedCustomDataLeavesAll(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	const sent = `{"SecretSubType":"SingleUser","DBInstanceId":"rm-1","CustomData":{"n":12345678901234567890,"r":1.10}}`
+	const sent = `{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}`
 	b.must("CreateSecret", "SecretName", "db", "VersionId", "v1", "SecretType", "Rds", "ExtendedConfig", sent,
 		"SecretData", `{"Accounts":[{"AccountName":"a","AccountPassword":"`+canary+`"}]}`)
+	b.must("UpdateSecret", "SecretName", "db", "ExtendedConfig.CustomData", `{"n":12345678901234567890,"r":1.10}`)
 	const want = `{"CustomData":{"n":12345678901234567890,"r":1.10},"DBInstanceId":"rm-1","SecretSubType":"SingleUser"}`
 	for _, custom := range []string{"not json", "null", `{"a":1} {}`} {
 		if status, _ := b.call("UpdateSecret", "SecretName", "db", "ExtendedConfig.CustomData", custom); status != 400 {

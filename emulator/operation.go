@@ -54,7 +54,6 @@ func (r *request) operation() (operation, error) {
 	if name == "SetSecretPolicy" && r.method != http.MethodPost { // alone in this
 		return operation{}, errUnsupportedMethod
 	}
-	// The default is disputed; JSON is what the KMS page says.
 	if format := r.params["Format"]; format != "" && !strings.EqualFold(format, "JSON") && !isXML(format) {
 		return operation{}, errFormat
 	}
@@ -73,7 +72,11 @@ func (e *Emulator) perform(op operation, caller identity, t subject, req *reques
 	if err != nil {
 		return nil, err
 	}
-	reply, err := e.execute(op, caller, t, req, id)
+	var reply any
+	err = e.commit(func() (err error) {
+		reply, err = e.execute(op, caller, t, req, id)
+		return err
+	})
 	if dry {
 		return nil, dryFault(err)
 	}

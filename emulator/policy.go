@@ -3,7 +3,6 @@ package emulator
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -97,71 +96,56 @@ const (
 	oneSecret
 	allKeys
 	oneKey
+	oneAlias // and its key
+	oneTagged
+	manyTagged
+	ciphertext // a key that wrote its name there
+	allAliases
 )
 
 // resources has each action of KMS. An action that is missing here is denied to all who need a permission.
 var resources = map[string]resourceKind{
-	"CreateSecret":               allSecrets,
-	"ListSecrets":                allSecrets,
-	"PutSecretValue":             oneSecret,
-	"GetSecretValue":             oneSecret,
-	"DescribeSecret":             oneSecret,
-	"ListSecretVersionIds":       oneSecret,
-	"UpdateSecret":               oneSecret,
-	"UpdateSecretVersionStage":   oneSecret,
-	"UpdateSecretRotationPolicy": oneSecret,
-	"RotateSecret":               oneSecret,
-	"DeleteSecret":               oneSecret,
-	"RestoreSecret":              oneSecret,
-	"SetSecretPolicy":            oneSecret,
-	"GetSecretPolicy":            oneSecret,
-	"GetRandomPassword":          noResource,
-	"CreateKey":                  allKeys,
-	"DescribeKey":                oneKey,
-}
-
-// subject is what a request is about.
-type subject struct {
-	account  string // whose it is
-	resource string // its ARN, or "*" for an action that has no resource
-	secret   string // the name of the secret, if it is one
-}
-
-// subject reads the resource off the parameters, without a look at the state: whether it exists is not known yet. A name is
-// one of the caller's account. An ARN of another region stays as it is; no store will know it.
-func (a *accounts) subject(action string, caller identity, p params) subject {
-	t := subject{account: caller.account, resource: "*"}
-	kind, name := resources[action], ""
-	switch kind {
-	case allSecrets:
-		t.resource, t.secret = a.prefix(t.account)+"secret", p["SecretName"]
-		return t
-	case allKeys:
-		t.resource = a.prefix(t.account) + "key"
-		return t
-	case oneSecret:
-		name = p["SecretName"]
-	case oneKey:
-		name = p["KeyId"]
-	default:
-		return t
-	}
-	if account, resource, ok := a.split(name); ok {
-		t.account, name = account, resource
-	} else if kind == oneSecret && !strings.HasPrefix(name, "acs:") {
-		name = "secret/" + name
-	} else if !strings.HasPrefix(name, "acs:") && !strings.HasPrefix(name, "alias/") {
-		name = "key/" + name
-	}
-	if strings.HasPrefix(name, "acs:") {
-		t.resource = name
-		return t
-	}
-	t.resource = a.prefix(t.account) + name
-	if kind == oneSecret {
-		if secret, ok := strings.CutPrefix(name, "secret/"); ok {
-			t.secret = secret
-		}
-	}
-	return t
+	"CreateSecret":                    allSecrets,
+	"ListSecrets":                     allSecrets,
+	"PutSecretValue":                  oneSecret,
+	"GetSecretValue":                  oneSecret,
+	"DescribeSecret":                  oneSecret,
+	"ListSecretVersionIds":            oneSecret,
+	"UpdateSecret":                    oneSecret,
+	"UpdateSecretVersionStage":        oneSecret,
+	"UpdateSecretRotationPolicy":      oneSecret,
+	"RotateSecret":                    oneSecret,
+	"DeleteSecret":                    oneSecret,
+	"RestoreSecret":                   oneSecret,
+	"SetSecretPolicy":                 oneSecret,
+	"GetSecretPolicy":                 oneSecret,
+	"GetRandomPassword":               noResource,
+	"CreateKey":                       allKeys,
+	"ListKeys":                        allKeys,
+	"DescribeKey":                     oneKey,
+	"UpdateKeyDescription":            oneKey,
+	"EnableKey":                       oneKey,
+	"DisableKey":                      oneKey,
+	"UpdateRotationPolicy":            oneKey,
+	"ScheduleKeyDeletion":             oneKey,
+	"CancelKeyDeletion":               oneKey,
+	"SetDeletionProtection":           oneKey,
+	"CreateKeyVersion":                oneKey,
+	"ListKeyVersions":                 oneKey,
+	"SetKeyPolicy":                    oneKey,
+	"GetKeyPolicy":                    oneKey,
+	"Encrypt":                         oneKey,
+	"GenerateDataKey":                 oneKey,
+	"GenerateDataKeyWithoutPlaintext": oneKey,
+	"ListResourceTags":                oneKey,
+	"CreateAlias":                     oneAlias,
+	"UpdateAlias":                     oneAlias,
+	"DeleteAlias":                     oneAlias,
+	"ListAliases":                     allAliases,
+	"Decrypt":                         ciphertext,
+	"TagResource":                     oneTagged,
+	"UntagResource":                   oneTagged,
+	"TagResources":                    manyTagged,
+	"UntagResources":                  manyTagged,
+	"ListTagResources":                manyTagged,
 }

@@ -86,6 +86,13 @@ func (p *policyParser) role(what string, n *yaml.Node) (role, error) {
 			return p.fields(n, what+": trust", map[string]func(*yaml.Node) error{
 				"principals": p.texts(what+": principals", &r.principals),
 				"services":   p.texts(what+": services", &r.services),
+				"external_id": func(n *yaml.Node) error {
+					err := p.text(what+": external_id", &r.external)(n)
+					if err == nil && !validExternalID(r.external) {
+						err = p.fault(n.Line, "%s: external_id must be 2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -", what)
+					}
+					return err
+				},
 				"oidc": p.list(what+": oidc", func(n *yaml.Node) error {
 					var t oidcTrust
 					err := p.fields(n, what+": oidc", map[string]func(*yaml.Node) error{

@@ -17,6 +17,9 @@ const (
 	quotaRotate
 	quotaCreateKey
 	quotaReadKey
+	quotaWriteKey
+	quotaTags
+	quotaCrypto
 )
 
 // limits are those of the shared gateway, per account: so many at once, and as many again per second or hour.
@@ -30,17 +33,46 @@ var limits = map[quotaGroup]struct {
 	quotaRotate:    {50, time.Hour},
 	quotaCreateKey: {10, time.Second},
 	quotaReadKey:   {50, time.Second},
+	quotaWriteKey:  {30, time.Second},
+	quotaTags:      {300, time.Second},
+	quotaCrypto:    {1000, time.Second}, // one page says 750
 }
 
 // groups has the actions that are not among the 40 of the low frequencies. Where the documents are silent an action is one
 // of those: DescribeSecret, ListSecretVersionIds, PutSecretValue and the updates, RestoreSecret, GetRandomPassword.
 var groups = map[string]quotaGroup{
-	"GetSecretValue": quotaRead,
-	"CreateSecret":   quotaCreate,
-	"DeleteSecret":   quotaCreate,
-	"RotateSecret":   quotaRotate,
-	"CreateKey":      quotaCreateKey,
-	"DescribeKey":    quotaReadKey,
+	"GetSecretValue":                  quotaRead,
+	"CreateSecret":                    quotaCreate,
+	"DeleteSecret":                    quotaCreate,
+	"RotateSecret":                    quotaRotate,
+	"CreateKey":                       quotaCreateKey,
+	"DescribeKey":                     quotaReadKey,
+	"ListKeys":                        quotaReadKey,
+	"ListKeyVersions":                 quotaReadKey,
+	"ListAliases":                     quotaReadKey,
+	"GetKeyPolicy":                    quotaReadKey,
+	"UpdateKeyDescription":            quotaWriteKey,
+	"EnableKey":                       quotaWriteKey,
+	"DisableKey":                      quotaWriteKey,
+	"UpdateRotationPolicy":            quotaWriteKey,
+	"ScheduleKeyDeletion":             quotaWriteKey,
+	"CancelKeyDeletion":               quotaWriteKey,
+	"SetDeletionProtection":           quotaWriteKey,
+	"CreateKeyVersion":                quotaWriteKey,
+	"SetKeyPolicy":                    quotaWriteKey,
+	"CreateAlias":                     quotaWriteKey,
+	"UpdateAlias":                     quotaWriteKey,
+	"DeleteAlias":                     quotaWriteKey,
+	"TagResource":                     quotaWriteKey,
+	"UntagResource":                   quotaWriteKey,
+	"TagResources":                    quotaWriteKey,
+	"UntagResources":                  quotaWriteKey,
+	"ListResourceTags":                quotaTags,
+	"ListTagResources":                quotaTags,
+	"Encrypt":                         quotaCrypto,
+	"Decrypt":                         quotaCrypto,
+	"GenerateDataKey":                 quotaCrypto,
+	"GenerateDataKeyWithoutPlaintext": quotaCrypto,
 }
 
 type bucket struct {

@@ -59,13 +59,20 @@ func (m *managed) plan(at time.Time) {
 
 // settle makes the rotations that were due since somebody last looked, each at its date. Of many, the last ten or
 // eleven are made, since no more versions are kept; an even number is left out, so that of two accounts the same one
-// is current as if all had been made.
-func (s *secret) settle(now time.Time) {
+// is current as if all had been made. While its key can't be used a secret waits, and catches up when it can.
+func (st *store) settle(s *secret, now time.Time) {
 	m := &s.managed
-	s.expire(now)
-	if m.rotation.interval == 0 {
+	if s.expire(now) {
+		st.dirty = true
+	}
+	if m.rotation.interval == 0 || m.rotation.next.After(now) {
 		return
 	}
+	k, err := st.keyFor(&s.facts)
+	if err != nil {
+		return
+	}
+	st.dirty = true
 	period := max(m.rotation.interval, m.subtype.overlap) // an overlap holds the next one up
 	if missed := int64(now.Sub(m.rotation.next)/period) + 1; missed > maxVersions {
 		left := (missed - maxVersions) &^ 1
@@ -73,13 +80,15 @@ func (s *secret) settle(now time.Time) {
 	}
 	for !m.rotation.next.After(now) {
 		s.expire(m.rotation.next)
-		s.turn(newRequestID(), m.rotation.next)
+		if s.turn(k, newRequestID(), m.rotation.next) != nil {
+			return // what can't be read can't be rotated
+		}
 	}
 	s.expire(now)
 }
 
 // automate turns automatic rotation on or, with no interval, off. The first date counts from the last rotation, else
-// from the making of the secret; when that is over, the secret is rotated now.
+// from the making of the secret; when that is over, the secret is due now.
 func (s *secret) automate(interval time.Duration, now time.Time) {
 	m := &s.managed
 	m.rotation.interval = interval
@@ -92,7 +101,6 @@ func (s *secret) automate(interval time.Duration, now time.Time) {
 		next = now
 	}
 	m.plan(next)
-	s.settle(now)
 }
 
 // postpone moves a date that has passed to now.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -8,11 +9,12 @@ import (
 // Seed is a seed file whose secrets were put into an emulator. Watch keeps them in step with the file. A Seed belongs to
 // one goroutine.
 type Seed struct {
-	store *store
-	path  string
-	last  reading // the last look at the file, good or not
-	base  []seedSecret
-	dirs  []string // the directories under watch
+	emulator *Emulator
+	store    *store
+	path     string
+	last     reading // the last look at the file, good or not
+	base     []seedSecret
+	dirs     []string // the directories under watch
 }
 
 // LoadSeed creates the secrets and keys of a YAML seed file:
@@ -27,20 +29,29 @@ type Seed struct {
 // A map or list becomes compact JSON, in which scalars keep their text and keys their order; any other value is its
 // text. A value_file is relative to the directory of the seed file. An entry may have a version (default v1) and a
 // data_type (text or binary, default text); the limits are those of CreateSecret. A fault is told as FILE:LINE: TEXT,
-// without values; then, and when a secret exists already, nothing more is created.
+// without values; then, and when a secret exists already, nothing more is created. With a state file the state wins:
+// what is there stays as it is, and the seed only adds.
 func (e *Emulator) LoadSeed(path string) (*Seed, error) {
-	s := &Seed{store: e.store, path: path, last: readSeed(path)}
+	s := &Seed{emulator: e, store: e.store, path: path, last: readSeed(path)}
 	if s.last.err != nil {
 		return nil, s.last.err
 	}
 	s.base = s.last.secrets
+	return s, e.commit(s.create)
+}
+
+func (s *Seed) create() error {
 	s.addKeys()
 	for _, entry := range s.base {
-		if _, err := s.store.create(generic(entry.name, entry.version)); err != nil {
-			return nil, fmt.Errorf("%s:%d: creating secret %q: %w", path, entry.line, entry.name, err)
+		_, err := s.store.create(generic(entry.name, entry.version))
+		if s.emulator.keeper != nil && (errors.Is(err, errExists) || errors.Is(err, errNamePlanned)) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: creating secret %q: %w", s.path, entry.line, entry.name, err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // refresh reads the file again and applies what differs from the previous good reading. A file that can't be used
@@ -61,11 +72,17 @@ func (s *Seed) refresh(log *slog.Logger) {
 		before[entry.name] = entry
 	}
 	s.base = next.secrets
-	s.addKeys()
-	for _, entry := range s.base {
-		if old, ok := before[entry.name]; !ok || !old.same(entry) {
-			s.apply(entry, log)
+	err := s.emulator.commit(func() error {
+		s.addKeys()
+		for _, entry := range s.base {
+			if old, ok := before[entry.name]; !ok || !old.same(entry) {
+				s.apply(entry, log)
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		log.Error("seed file not applied", "file", s.path, "err", err)
 	}
 }
 

@@ -148,7 +148,9 @@ func TestWatchPerSecret(t *testing.T) {
 
 	// One in its delete window is left alone, one that is gone is made anew, back to an old value is a new version.
 	w.must("DeleteSecret", "SecretName", "other")
-	w.Delete("gone")
+	if err := w.Delete("gone"); err != nil {
+		t.Fatal(err)
+	}
 	replace(t, w.path, "secrets: {s: {value: "+c+"1, version: v1}, other: "+c+"9, new: "+c+"1, gone: "+c+"3}")
 	w.becomes("gone", "3", "v1")
 	w.becomes("s", "1", "v1-2")

@@ -40,7 +40,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	)
 	req, err := readRequest(w, r)
 	if err == nil {
-		format = req.params["Format"]
+		format = req.format()
 		reply, raw, err = e.answer(r.Context(), req, id, &x)
 	}
 	if raw != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,12 @@ var common = []string{
 	"AccessKeyId", "Action", "BearerToken", "Format", "RegionId", "Signature", "SignatureMethod", "SignatureNonce",
 	"SignatureType", "SignatureVersion", "Timestamp", "Version",
 }
+
+// plaintexts are the parameters that hold what nobody else is to see.
+var plaintexts = []string{"SecretData", "Plaintext"}
+
+// item is a parameter of a list of a tag action.
+var item = regexp.MustCompile(`^(ResourceId|TagKey|Tag)\.[0-9]+(\.Key|\.Value)?$`)
 
 // claim is what a request says of its caller, in either scheme.
 type claim struct {
@@ -93,6 +100,9 @@ func canonical(p params, hidden func(name string) bool) string {
 // we don't, because such answers end up in logs. What is no parameter of the action is hidden with its
 // name: it may be the rest of a value that somebody forgot to encode.
 func (a action) hides(name string) bool {
+	if item.MatchString(name) {
+		name, _, _ = strings.Cut(name, ".")
+	}
 	return !slices.Contains(common, name) && !slices.Contains(a.required, name) &&
 		!slices.Contains(a.optional, name) && !slices.Contains(a.unbuilt, name)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -45,11 +46,11 @@ func stringToSignV1(method string, p params, hidden func(string) bool) string {
 	return method + "&" + encode("/") + "&" + encode(canonical(signed, hidden))
 }
 
-// echoV1 is the string to sign without secrets: the value of SecretData and whatever the action does not know are "***".
+// echoV1 is the string to sign without secrets: the values of plaintexts and whatever the action does not know are "***".
 func echoV1(method string, p params, act action) string {
 	shown := make(params, len(p))
 	for name, value := range p {
-		if name == "SecretData" {
+		if slices.Contains(plaintexts, name) {
 			value = "***"
 		}
 		shown[name] = value

@@ -106,7 +106,7 @@ func echoV3(r *request, act action, canonicalRequest string) string {
 		return "***"
 	}
 	for name := range r.params {
-		if name == "SecretData" || act.hides(name) {
+		if slices.Contains(plaintexts, name) || act.hides(name) {
 			return "***"
 		}
 	}

@@ -10,21 +10,28 @@ import (
 
 // store is the state of the emulator. Each method is one atomic step; what it returns is a copy.
 type store struct {
-	now         func() time.Time
-	account     string
-	arn, keyARN string // of a secret and a key, without their names
+	now     func() time.Time
+	account string
+	prefix  string // of all ARNs
+	arn     string // of a secret, without its name
 
 	mu      sync.Mutex // several clients write here, through a protocol that has no owner
 	secrets map[string]*secret
 	keys    map[string]*key
+	aliases map[string]string // ids of keys
+	service key               // encrypts the secrets whose creator chose no key; it is in no list
+	dirty   bool              // something has changed that a state file does not have yet
 }
 
 func newStore(now func() time.Time, region, account string) *store {
-	arn := "acs:kms:" + region + ":" + account + ":"
-	return &store{
-		now: now, account: account, arn: arn + "secret/", keyARN: arn + "key/",
-		secrets: map[string]*secret{}, keys: map[string]*key{},
+	prefix := "acs:kms:" + region + ":" + account + ":"
+	st := &store{
+		now: now, account: account, prefix: prefix, arn: prefix + "secret/",
+		secrets: map[string]*secret{}, keys: map[string]*key{}, aliases: map[string]string{},
+		service: newKey("service", ""),
 	}
+	st.service.turn(now())
+	return st
 }
 
 // find resolves a name or ARN. A secret whose delete window has passed is gone. An ARN of another account or
@@ -49,11 +56,12 @@ func (st *store) find(ref string) (*secret, error) {
 func (st *store) alive(s *secret) bool {
 	now := st.now()
 	if s.deleteAt.IsZero() {
-		s.settle(now)
+		st.settle(s, now)
 		return true
 	}
 	if !now.Before(s.deleteAt) {
 		delete(st.secrets, s.name)
+		st.dirty = true
 		return false
 	}
 	return true
@@ -86,15 +94,28 @@ func (st *store) put(ref string, v version, stages []string) (name string, store
 	if err != nil {
 		return "", version{}, err
 	}
-	if err := v.check(); err != nil {
-		return "", version{}, err
-	}
-	v.created = st.now()
-	have, err := s.put(v, stages)
+	have, err := st.putInto(s, v, stages)
 	if err != nil {
 		return "", version{}, err
 	}
 	return s.name, have.clone(), nil
+}
+
+// putInto is put for those who hold the lock and have the secret.
+func (st *store) putInto(s *secret, v version, stages []string) (*version, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	k, err := st.keyFor(&s.facts)
+	if err != nil {
+		return nil, err
+	}
+	v.created = st.now()
+	have, err := s.put(k, v, stages)
+	if err == nil {
+		st.dirty = true
+	}
+	return have, err
 }
 
 // set makes v the current version of a secret, which is created when there is none.
@@ -106,14 +127,9 @@ func (st *store) set(name string, v version) error {
 		_, err = st.add(generic(name, v))
 		return err
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = st.putInto(s, v, []string{stageCurrent})
 	}
-	if err := v.check(); err != nil {
-		return err
-	}
-	v.created = st.now()
-	_, err = s.put(v, []string{stageCurrent})
 	return err
 }
 
@@ -134,10 +150,6 @@ func (st *store) renew(name string, v version) (id string, created bool, err err
 	for n := 2; s.version(v.id) != nil; n++ {
 		v.id = fmt.Sprintf("%s-%d", wanted, n)
 	}
-	if err := v.check(); err != nil {
-		return "", false, err
-	}
-	v.created = st.now()
-	_, err = s.put(v, nil)
+	_, err = st.putInto(s, v, nil)
 	return v.id, false, err
 }

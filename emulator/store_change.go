@@ -16,7 +16,7 @@ func (st *store) moveStage(ref, label, from, to string) (string, error) {
 	if err := s.move(label, from, to); err != nil {
 		return "", err
 	}
-	s.updated = st.now()
+	s.updated, st.dirty = st.now(), true
 	return s.name, nil
 }
 
@@ -25,6 +25,7 @@ func (st *store) remove(name string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	delete(st.secrets, name)
+	st.dirty = true
 }
 
 // schedule opens the delete window; none means gone at once. A secret that is in its window is refused, also when
@@ -36,7 +37,7 @@ func (st *store) schedule(ref string, window time.Duration) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	s.deleteAt = st.now().Add(window)
+	s.deleteAt, st.dirty = st.now().Add(window), true
 	if window == 0 {
 		delete(st.secrets, s.name)
 	}
@@ -54,7 +55,7 @@ func (st *store) restore(ref string) (string, error) {
 	if s.deleteAt.IsZero() {
 		return "", errNotDeleted
 	}
-	s.deleteAt = time.Time{}
+	s.deleteAt, st.dirty = time.Time{}, true
 	s.managed.postpone(st.now())
 	return s.name, nil
 }
@@ -75,12 +76,12 @@ func (st *store) update(ref string, description, custom *string) (string, error)
 		if err != nil {
 			return "", err // what there is stays
 		}
-		s.managed.extended = next
+		s.managed.extended, s.managed.sent = next, ""
 	}
 	if description != nil {
 		s.description = *description
 	}
-	s.updated = st.now()
+	s.updated, st.dirty = st.now(), true
 	return s.name, nil
 }
 
@@ -95,8 +96,9 @@ func (st *store) automate(ref string, interval time.Duration) (string, error) {
 	if s.kind == kindGeneric {
 		return "", invalid("SecretName") // code not published
 	}
-	s.updated = st.now()
+	s.updated, st.dirty = st.now(), true
 	s.automate(interval, s.updated)
+	st.settle(s, s.updated)
 	return s.name, nil
 }
 
@@ -118,6 +120,13 @@ func (st *store) rotate(ref, id string) (string, error) {
 	if !s.managed.overlap.IsZero() {
 		return "", errRotating
 	}
-	s.turn(id, st.now())
+	k, err := st.keyFor(&s.facts)
+	if err != nil {
+		return "", err
+	}
+	if err := s.turn(k, id, st.now()); err != nil {
+		return "", err
+	}
+	st.dirty = true
 	return s.name, nil
 }

@@ -36,11 +36,11 @@ func (st *store) add(d draft) (facts, error) {
 		}
 		return facts{}, errExists
 	}
+	k, err := st.keyFor(&d.facts)
+	if err != nil {
+		return facts{}, err
+	}
 	if d.key != "" {
-		k, err := st.key(d.key)
-		if err != nil {
-			return facts{}, err
-		}
 		d.key = k.id
 	}
 	now := st.now()
@@ -52,9 +52,10 @@ func (st *store) add(d draft) (facts, error) {
 		d.version.data = value
 	}
 	d.version.created, d.version.stages = now, []string{stageCurrent}
+	d.version.close(k, &d.facts)
 	s := &secret{facts: d.facts, policy: d.policy, versions: []*version{&d.version}}
 	s.created, s.updated = now, now
 	s.automate(d.interval, now)
-	st.secrets[s.name] = s
+	st.secrets[s.name], st.dirty = s, true
 	return s.facts, nil
 }

@@ -3,6 +3,7 @@ package emulator
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // value finds a version by id, label or both, which must then mean the same one. Neither means ACSCurrent.
@@ -26,7 +27,13 @@ func (st *store) value(ref, id, stage string) (facts, version, error) {
 	if stage != "" && !slices.Contains(v.stages, stage) {
 		return facts{}, version{}, invalid("VersionStage")
 	}
-	return s.facts, v.clone(), nil
+	k, err := st.keyFor(&s.facts)
+	if err != nil {
+		return facts{}, version{}, err
+	}
+	shown := v.clone()
+	shown.data, err = v.reveal(k, &s.facts)
+	return s.facts, shown, err
 }
 
 // describe answers for secrets in their delete window too.
@@ -47,18 +54,21 @@ func (st *store) list(filters []filter, number, size int) ([]facts, int) {
 	defer st.mu.Unlock()
 	all := make([]*secret, 0, len(st.secrets))
 	for _, s := range st.secrets {
-		if st.alive(s) && s.match(filters, st.account) {
+		if st.alive(s) && matchAll(filters, func(key string) ([]string, bool) { return s.filtered(key, st.account) }) {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b *secret) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.name, b.name))
-	})
+	slices.SortFunc(all, func(a, b *secret) int { return older(a.created, b.created, a.name, b.name) })
 	var shown []facts
 	for _, s := range page(all, number, size) {
 		shown = append(shown, s.facts)
 	}
 	return shown, len(all)
+}
+
+// older orders by time, and what is of the same time by name.
+func older(a, b time.Time, nameA, nameB string) int {
+	return cmp.Or(a.Compare(b), cmp.Compare(nameA, nameB))
 }
 
 // listVersions returns the versions that carry a label, or all, oldest first.

@@ -22,8 +22,8 @@ var stsOperations = map[string]operation{
 		name: "AssumeRole",
 		action: action{
 			required: []string{"RoleArn", "RoleSessionName"},
-			optional: []string{"DurationSeconds", "Policy"},
-			unbuilt:  []string{"ExternalId", "SourceIdentity"},
+			optional: []string{"DurationSeconds", "ExternalId", "Policy"},
+			unbuilt:  []string{"SourceIdentity"},
 		},
 		sts: (*Emulator).assumeRole,
 	},
@@ -87,6 +87,13 @@ func (c stsCall) wanted() (session, time.Duration, error) {
 	return s, time.Duration(seconds) * time.Second, nil
 }
 
+// validExternalID holds for 2 to 1224 of the documented characters.
+func validExternalID(id string) bool {
+	return len(id) >= 2 && len(id) <= 1224 && strings.IndexFunc(id, func(r rune) bool {
+		return !strings.ContainsRune(letters+digits+"_+=,.@:/-", r)
+	}) < 0
+}
+
 // splitRAM takes acs:ram::ACCOUNT:RESOURCE apart.
 func splitRAM(arn string) (account, resource string, ok bool) {
 	rest, ok := strings.CutPrefix(arn, "acs:ram::")
@@ -94,8 +101,8 @@ func splitRAM(arn string) (account, resource string, ok bool) {
 		return "", "", false
 	}
 	account, resource, ok = strings.Cut(rest, ":")
-	digits := strings.IndexFunc(account, func(r rune) bool { return r < '0' || r > '9' }) < 0
-	return account, resource, ok && digits && account != "" && len(account) <= 20
+	number := strings.IndexFunc(account, func(r rune) bool { return r < '0' || r > '9' }) < 0
+	return account, resource, ok && number && account != "" && len(account) <= 20
 }
 
 type assumedRoleUser struct {
@@ -126,9 +133,13 @@ func (e *Emulator) assumeRole(c stsCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	external := c.params["ExternalId"]
+	if external != "" && !validExternalID(external) {
+		return nil, wronglyFormed("ExternalId")
+	}
 	r, ok := e.directory.role(s.Account, s.Role)
 	q := question{action: "sts:AssumeRole", resource: c.params["RoleArn"], principals: c.caller.principals(), at: c.at}
-	if c.caller.judge(q) != allowed || ok && !e.directory.open && !r.trusts(c.caller) {
+	if c.caller.judge(q) != allowed || ok && !e.directory.open && !r.trusts(c.caller, external) {
 		return nil, errMayNotAssume
 	}
 	if !ok {

@@ -20,24 +20,32 @@ type tags struct {
 	Tag []tag `json:"Tag"`
 }
 
-// parseTags reads a JSON array of tags. Whether a key may occur twice is not said; it is refused.
+// parseTags reads a JSON array of tags.
 func parseTags(text string) ([]tag, error) {
 	if text == "" {
 		return nil, nil
 	}
 	var all []tag
-	if json.Unmarshal([]byte(text), &all) != nil || len(all) > maxTags {
+	if json.Unmarshal([]byte(text), &all) != nil {
 		return nil, invalid("Tags")
 	}
+	return all, checkTags(all, "Tags")
+}
+
+// checkTags holds the rules for tags that are to be put on. Whether a key may occur twice is not said; it is refused.
+func checkTags(all []tag, parameter string) error {
 	seen := map[string]bool{}
 	for _, t := range all {
 		reserved := strings.HasPrefix(t.Key, "aliyun") || strings.HasPrefix(t.Key, "acs:")
 		if t.Key == "" || reserved || seen[t.Key] || !tagText(t.Key) || !tagText(t.Value) {
-			return nil, invalid("Tags")
+			return invalid(parameter)
 		}
 		seen[t.Key] = true
 	}
-	return all, nil
+	if len(all) > maxTags {
+		return invalid(parameter)
+	}
+	return nil
 }
 
 func tagText(s string) bool {

@@ -14,9 +14,11 @@ const (
 
 // version is one value of a secret. Its data never changes; its labels move.
 type version struct {
-	id, data, dataType string
-	created            time.Time
-	stages             []string
+	id, dataType string
+	data         string // while it is on its way in or out
+	sealed       []byte // the data, under the key of the secret
+	created      time.Time
+	stages       []string
 }
 
 // facts are what a secret is besides its versions. Nothing that they refer to is ever changed: copies are safe.
@@ -61,12 +63,16 @@ func (s *secret) holder(label string) *version {
 // a success: the labels that the call names are applied, since Terraform sends the same version again to label it. Without
 // labels it is ignored, so that a retry which arrives late can't turn the secret back. A put counts as an update of the
 // secret (unknown).
-func (s *secret) put(v version, stages []string) (*version, error) {
+func (s *secret) put(k *key, v version, stages []string) (*version, error) {
 	if err := s.checkLabels(stages); err != nil {
 		return nil, err
 	}
 	if have := s.version(v.id); have != nil {
-		if have.data != v.data || have.dataType != v.dataType {
+		data, err := have.reveal(k, &s.facts)
+		if err != nil {
+			return nil, err
+		}
+		if data != v.data || have.dataType != v.dataType {
 			return nil, errVersionExists // code not published
 		}
 		if stages != nil {
@@ -78,12 +84,13 @@ func (s *secret) put(v version, stages []string) (*version, error) {
 	if stages == nil {
 		stages = []string{stageCurrent}
 	}
-	s.add(&v, stages)
+	s.add(k, &v, stages)
 	return &v, nil
 }
 
 // add puts a version that is new.
-func (s *secret) add(v *version, stages []string) {
+func (s *secret) add(k *key, v *version, stages []string) {
+	v.close(k, &s.facts)
 	s.updated = v.created
 	s.versions = append(s.versions, v)
 	s.apply(stages, v)

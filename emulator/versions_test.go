@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The label machine of, as a list of steps from v1[ACSCurrent]. A step is "put ID [LABELS]" or "move LABEL FROM TO",
@@ -89,7 +90,11 @@ func TestLabelInvariants(t *testing.T) {
 		rnd := rand.New(rand.NewSource(seed))
 		labels := []string{stageCurrent, stagePrevious, "a", "b", "c", "d", "e", "f", "g", "h"}
 		pick := func(from []string) string { return from[rnd.Intn(len(from))] }
-		s := &secret{versions: []*version{{id: "v0", stages: []string{stageCurrent}}}}
+		k := newKey("k", "")
+		k.turn(time.Time{})
+		first := &version{id: "v0", stages: []string{stageCurrent}}
+		first.close(&k, &facts{})
+		s := &secret{versions: []*version{first}}
 		var faults int
 		for step := range 3000 {
 			ids := []string{"", "none"}
@@ -100,11 +105,11 @@ func TestLabelInvariants(t *testing.T) {
 			var err error
 			switch rnd.Intn(4) {
 			case 0:
-				_, err = s.put(version{id: fmt.Sprint("v", step)}, nil)
+				_, err = s.put(&k, version{id: fmt.Sprint("v", step)}, nil)
 			case 1:
-				_, err = s.put(version{id: fmt.Sprint("v", step)}, []string{pick(labels), pick(labels)})
+				_, err = s.put(&k, version{id: fmt.Sprint("v", step)}, []string{pick(labels), pick(labels)})
 			case 2:
-				_, err = s.put(version{id: ids[2+rnd.Intn(len(ids)-2)]}, []string{pick(labels)})
+				_, err = s.put(&k, version{id: ids[2+rnd.Intn(len(ids)-2)]}, []string{pick(labels)})
 			case 3:
 				err = s.move(pick(labels), pick(ids), pick(ids))
 			}

@@ -23,13 +23,18 @@ import (
 	"github.com/kmsrun/kmsrun/emulator"
 )
 
-const emulatorLong = `Serve a local KMS Secrets Manager from memory. Its secrets come from a seed file,
+const emulatorLong = `Serve a local KMS: Secrets Manager and keys. The secrets come from a seed file,
 and saving that file again rotates them:
 
   secrets:
     prod/db: {value: {AccountName: app, AccountPassword: s3cr3t}, version: v1}
     prod/tls: {value_file: tls.json}
     prod/plain: "a string is the value itself"
+  keys:
+    Example-CMK-Id: {}
+
+With --state FILE all that clients do is there again after a restart; the state wins
+over the seed, which then only adds. Without it everything is gone.
 
 The first line of stdout says where it listens. Signatures are checked, so clients
 need the access key. STS answers on the same port, /credentials/ROLE hands out the
@@ -57,6 +62,7 @@ func emulatorCommand(out *stderr) *cobra.Command {
 	flags := cmd.Flags()
 	flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
 	flags.String("seed", "", "YAML `file` of secrets")
+	flags.String("state", "", "`file` that keeps all keys and secrets, also over kill -9; it holds the keys too")
 	flags.String("access-key-id", "emulator", "the access key `id` that clients must use")
 	flags.String("access-key-secret", "emulator-secret", "its `secret`")
 	flags.String("region", "cn-hangzhou", "`region` in ARNs")
@@ -145,6 +151,11 @@ func newEmulator(flags *pflag.FlagSet) (*emulator.Emulator, *emulator.Seed, erro
 	}
 	if path := text("policy"); path != "" {
 		if err := server.LoadPolicy(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	if path := text("state"); path != "" {
+		if err := server.OpenState(path); err != nil {
 			return nil, nil, err
 		}
 	}
