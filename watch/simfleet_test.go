@@ -94,10 +94,10 @@ func (f fleet) badly() fleet {
 	return f
 }
 
-// together is a fleet in which all processes have the same secrets, of which one
-// rotates in each hour.
+// together is a fleet in which all processes have the same secrets, and each of
+// these rotates every two hours.
 func (f fleet) together() fleet {
-	f.shared, f.rotations = true, 2.4
+	f.shared, f.rotations = true, 12
 	return f
 }
 
@@ -124,7 +124,7 @@ func TestFleetShort(t *testing.T) {
 
 // often lets secrets rotate so often that half an hour shows it.
 func (f fleet) often() fleet {
-	f.rotations = max(2, 20*f.rotations)
+	f.rotations = max(2, 4*f.rotations)
 	return f
 }
 
