@@ -153,12 +153,12 @@ func (s *simulation) makeVault() {
 		n *= s.fleet.processes
 	}
 	s.vault = make([]vaultSecret, n)
+	if s.rotations == 0 {
+		return
+	}
+	every := time.Duration(float64(24*time.Hour) / s.rotations)
 	for i := range s.vault {
-		if s.fleet.rotations == 0 {
-			continue
-		}
-		v, mean := &s.vault[i], 24*time.Hour/time.Duration(1)
-		every := time.Duration(float64(mean) / s.fleet.rotations)
+		v := &s.vault[i]
 		for at := s.upTo(every); at < s.last; at += every {
 			late := s.upTo(lateness)
 			v.dates, v.rotated = append(v.dates, at), append(v.rotated, at+late)
@@ -364,41 +364,4 @@ func (s *simulation) conclude() {
 	slices.Sort(s.latencies)
 	slices.Sort(s.gaps)
 	slices.Sort(s.reads)
-}
-
-// events is a heap by time.
-type events struct{ list []event }
-
-func (h *events) len() int { return len(h.list) }
-
-func (h *events) push(e event) {
-	h.list = append(h.list, e)
-	for i := len(h.list) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if h.list[parent].at <= h.list[i].at {
-			return
-		}
-		h.list[parent], h.list[i] = h.list[i], h.list[parent]
-		i = parent
-	}
-}
-
-func (h *events) pop() event {
-	top, last := h.list[0], len(h.list)-1
-	h.list[0] = h.list[last]
-	h.list = h.list[:last]
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= last {
-			return top
-		}
-		if child+1 < last && h.list[child+1].at < h.list[child].at {
-			child++
-		}
-		if h.list[i].at <= h.list[child].at {
-			return top
-		}
-		h.list[i], h.list[child] = h.list[child], h.list[i]
-		i = child
-	}
 }

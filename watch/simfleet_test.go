@@ -94,10 +94,10 @@ func (f fleet) badly() fleet {
 	return f
 }
 
-// together is a fleet in which all processes have the same secrets, of which one
-// rotates in each hour.
+// together is a fleet in which all processes have the same secrets, and each of
+// these rotates every two hours.
 func (f fleet) together() fleet {
-	f.shared, f.rotations = true, 2.4
+	f.shared, f.rotations = true, 12
 	return f
 }
 
@@ -124,7 +124,7 @@ func TestFleetShort(t *testing.T) {
 
 // often lets secrets rotate so often that half an hour shows it.
 func (f fleet) often() fleet {
-	f.rotations = max(2, 20*f.rotations)
+	f.rotations = max(2, 4*f.rotations)
 	return f
 }
 
@@ -133,26 +133,34 @@ func TestFleet(t *testing.T) {
 	if os.Getenv("KMSRUN_TEST_SIM") == "" {
 		t.Skip("SKIPPED: minutes of simulation: make sim")
 	}
-	var page page
+	var days []day
 	for _, n := range []int{100, 1000, 10000} {
-		runs := map[int]time.Duration{100: 5 * 24 * time.Hour, 1000: 12 * time.Hour, 10000: 2 * time.Hour}[n]
-		hours := min(runs, 4*time.Hour)
-		for _, d := range []day{
-			{"own, 60s", polled(n, time.Minute, runs, false), 0},
-			{"own, 60s, dates", polled(n, time.Minute, runs, true), 0},
-			{"own, 10m, dates", polled(n, 10*time.Minute, runs, true), 0},
-			{"own, 60s, a bad day", polled(n, time.Minute, runs, false).badly(), 0},
-			{"the same, 60s", polled(n, time.Minute, hours, false).together(), 0},
-			{"the same, 60s, dates", polled(n, time.Minute, hours, true).together(), 0},
-			{"the same, 10m, dates", polled(n, 10*time.Minute, hours, true).together(), 0},
-		} {
+		runs := map[int]time.Duration{100: 24 * time.Hour, 1000: 3 * time.Hour, 10000: time.Hour}[n]
+		hours := min(runs, 2*time.Hour)
+		days = append(days,
+			day{"own, 60s", polled(n, time.Minute, runs, false), 0},
+			day{"own, 60s, dates", polled(n, time.Minute, runs, true), 0},
+			day{"own, 10m, dates", polled(n, 10*time.Minute, runs, true), 0},
+			day{"own, 60s, a bad day", polled(n, time.Minute, runs, false).badly(), 0},
+			day{"the same, 60s", polled(n, time.Minute, hours, false).together(), 0},
+			day{"the same, 60s, dates", polled(n, time.Minute, hours, true).together(), 0},
+			day{"the same, 10m, dates", polled(n, 10*time.Minute, hours, true).together(), 0},
+		)
+	}
+	results := make([]figures, len(days))
+	t.Run("fleets", func(t *testing.T) {
+		for i, d := range days {
 			t.Run(d.String(), func(t *testing.T) {
-				r := simulate(d.fleet)
-				d.check(t, r)
-				t.Log(d.row(r))
-				page.add(d, r)
+				t.Parallel()
+				results[i] = simulate(d.fleet)
+				d.check(t, results[i])
+				t.Log(d.row(results[i]))
 			})
 		}
+	})
+	var page page
+	for i, d := range days {
+		page.add(d, results[i])
 	}
 	page.carried = carried()
 	if !t.Failed() {
@@ -183,9 +191,9 @@ func (d day) row(r figures) string {
 		return fmt.Sprintf("%.1f", x.Seconds())
 	}
 	total := d.fleet.last.Seconds()
-	return fmt.Sprintf("| %d | %s | %s of %.1f | %.0f + %.1f | %s / %s | %s / %s |",
+	return fmt.Sprintf("| %d | %s | %s of %.1f | %.0f + %.1f | %s / %s | %s / %s (%d) |",
 		d.fleet.processes, d.name, seconds(of(r.starts, 100)), d.fleet.startBound().Seconds(),
 		float64(r.accepted)/total, float64(r.throttled)/total,
 		seconds(of(r.gaps, 50)), seconds(of(r.gaps, 100)),
-		seconds(of(r.latencies, 50)), seconds(of(r.latencies, 99)))
+		seconds(of(r.latencies, 50)), seconds(of(r.latencies, 99)), len(r.latencies))
 }

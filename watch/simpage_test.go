@@ -32,11 +32,11 @@ const (
 
 func (p *page) add(d day, r figures) {
 	p.rows = append(p.rows, d.row(r))
-	switch {
-	case d.name == "own, 60s":
+	switch d.name {
+	case "own, 60s":
 		p.starts = append(p.starts, line{fmt.Sprintf("%d processes", d.fleet.processes), r.starts})
 		p.actions = append(p.actions, line{fmt.Sprintf("%d, 60s", d.fleet.processes), r.latencies})
-	case d.name == "own, 60s, dates":
+	case "own, 60s, dates":
 		p.actions = append(p.actions, line{fmt.Sprintf("%d, 60s, dates", d.fleet.processes), r.latencies})
 	}
 }
