@@ -106,9 +106,12 @@ func findKmsrun(t *testing.T, r *running) int {
 	}
 }
 
+// shellTag is the name of the image of this run of the tests; TestMain removes it.
+func shellTag() string { return "kmsrun-shell:test-" + strconv.Itoa(os.Getpid()) }
+
 // shellImage is an image of the shell and the few tools that the scripts want.
 var shellImage = sync.OnceValues(func() (string, error) {
-	const tag = "kmsrun-shell:test"
+	tag := shellTag()
 	var tree bytes.Buffer
 	w := tar.NewWriter(&tree)
 	added := map[string]bool{}
