@@ -117,6 +117,25 @@ func TestTrapsInSources(t *testing.T) {
 	}
 }
 
+// TestOneOwnerOfWait: whoever else starts or waits for a process steals a status from
+// the process table, or loses one to it.
+func TestOneOwnerOfWait(t *testing.T) {
+	for file := range sources(t) {
+		if path.Dir(file) == "internal/proc" || strings.HasPrefix(file, "examples/") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range []string{"StartProcess(", "FindProcess(", "ForkExec(", "Wait4(", "Waitid(", "PR_SET_CHILD_SUBREAPER"} {
+			if strings.Contains(string(text), call) {
+				t.Errorf("%s has %s: only internal/proc may", file, call)
+			}
+		}
+	}
+}
+
 // sources maps every Go file that is not a test to its imports.
 func sources(t *testing.T) map[string][]string {
 	t.Helper()

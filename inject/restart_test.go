@@ -1,15 +1,18 @@
 package inject
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/secret"
 )
 
 func TestPace(t *testing.T) {
@@ -301,5 +304,33 @@ func TestIdentity(t *testing.T) {
 	root, err := identityOf("root", "")
 	if err != nil || root.credential.Uid != 0 || !strings.HasPrefix(strings.Join(root.over([]string{"HOME=/home/a", "A=b"}), " "), "A=b HOME=/root") {
 		t.Errorf("got %+v %v, want root's", root, err)
+	}
+}
+
+// TestEndsPromptlyInDebounce: a change waits for its companions.
+func TestEndsPromptlyInDebounce(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	var polls atomic.Int64
+	r := prepare(t, v, "watch: {interval: 100ms, debounce: 1000h, debounce_max: 1000h}\nenv: {A: kms://a}", loops)
+	r.exec.Fetch = func(ctx context.Context, id secret.ID) (secret.Value, error) {
+		value, err := v.get(ctx, id)
+		if value.Version == "v2" {
+			polls.Add(1)
+		}
+		return value, err
+	}
+	r.exec = NewExec(r.exec.Plan)
+	go func() {
+		r.status, r.err = r.exec.Run()
+		close(r.ended)
+	}()
+	r.says("start one")
+	v.put("a", "v2", "two")
+	r.await("the change", func() bool { return polls.Load() > 0 })
+	r.signals <- syscall.SIGTERM
+	if status, err := r.wait(); err != nil || status.ExitCode() != 3 {
+		t.Errorf("got %v %v, want 3", status, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -54,7 +55,9 @@ func ends(s os.Signal, found asfound.State) bool {
 // runtime's own handler is bypassed: for some signals it prints goroutines.
 func DieOf(s syscall.Signal) {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) // our memory holds secrets; the program's core was its own affair
+	runtime.LockOSThread()
 	asfound.SetDefault(s)
+	asfound.Unblock(s)
 	_ = syscall.Kill(os.Getpid(), s)
 	time.Sleep(100 * time.Millisecond) // the signal may be delivered to another thread, a moment later
 }

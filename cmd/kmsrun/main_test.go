@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,7 +24,17 @@ const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
 	beginAs()
-	testscript.Main(m, map[string]func(){"kmsrun": main})
+	testscript.Main(cleaned{m}, map[string]func(){"kmsrun": main})
+}
+
+// cleaned runs the tests, and removes what they share.
+type cleaned struct{ *testing.M }
+
+func (c cleaned) Run() int {
+	status := c.M.Run()
+	_ = os.RemoveAll(buildDir())
+	_ = exec.Command("docker", "rmi", "-f", shellTag()).Run() // if there is a Docker engine, and the image
+	return status
 }
 
 // TestScripts runs testdata/*.txtar: what a user types, and what it prints.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,9 +106,12 @@ func findKmsrun(t *testing.T, r *running) int {
 	}
 }
 
+// shellTag is the name of the image of this run of the tests; TestMain removes it.
+func shellTag() string { return "kmsrun-shell:test-" + strconv.Itoa(os.Getpid()) }
+
 // shellImage is an image of the shell and the few tools that the scripts want.
 var shellImage = sync.OnceValues(func() (string, error) {
-	const tag = "kmsrun-shell:test"
+	tag := shellTag()
 	var tree bytes.Buffer
 	w := tar.NewWriter(&tree)
 	added := map[string]bool{}
@@ -183,5 +187,28 @@ func signalContainer(t *testing.T, _ *running, s syscall.Signal) {
 	t.Helper()
 	if output, err := exec.Command("docker", "kill", "-s", strconv.Itoa(int(s)), containerName(t)).CombinedOutput(); err != nil {
 		t.Fatalf("docker kill -s %d: %v\n%s", s, err, output)
+	}
+}
+
+// TestUnseenInContainer: with a container's seccomp filter and capabilities, too.
+func TestUnseenInContainer(t *testing.T) {
+	t.Parallel()
+	need(t, exec.Command("docker", "info").Run() == nil, "Docker engine")
+	image, err := shellImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(before ...string) string {
+		t.Helper()
+		args := slices.Concat([]string{"run", "--rm", "--network=none", "--security-opt=no-new-privileges", "--cap-drop=NET_RAW", "--ulimit=nofile=700:900", image},
+			before, []string{"/bin/cat", "/proc/self/status", "/proc/self/limits", "/proc/self/oom_score_adj"})
+		output, err := exec.Command("docker", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, output)
+		}
+		return normal(string(output), "")
+	}
+	if bare, through := look(), look("/kmsrun", "exec", "--log-level", "error", "--"); through != bare || !strings.Contains(bare, "Seccomp:") {
+		t.Errorf("got\n%s\nwant\n%s", through, bare)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,8 +30,16 @@ var (
 	inexact = sync.OnceValues(func() (string, error) { return buildBinary() })
 )
 
+// buildDir is where this run of the tests builds; TestMain removes it.
+func buildDir() string {
+	return filepath.Join(os.TempDir(), "kmsrun-built-"+strconv.Itoa(os.Getpid()))
+}
+
 func buildBinary(flags ...string) (string, error) {
-	dir, err := os.MkdirTemp("", "kmsrun-built")
+	if err := os.MkdirAll(buildDir(), 0o755); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(buildDir(), "")
 	if err != nil {
 		return "", err
 	}

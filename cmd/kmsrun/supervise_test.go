@@ -111,7 +111,6 @@ func TestLeftovers(t *testing.T) {
 		r.awaitOutput("left")
 		p.signal(t, r, syscall.SIGTERM)
 		if !p.isInit {
-			r.WaitDelay = 0
 			r.await("the end", func() bool { return !alive(r) })
 			if strings.Contains(r.out.String(), "bye") {
 				t.Error("what was left of the program's group was stopped")

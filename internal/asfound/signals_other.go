@@ -18,6 +18,9 @@ func (s State) Exec(path string, argv, environ []string) error {
 // Block does nothing here.
 func Block(syscall.Signal) (undo func()) { return func() {} }
 
+// Unblock does nothing here.
+func Unblock(syscall.Signal) (undo func()) { return func() {} }
+
 // SetDefault sets a signal to its default action.
 func SetDefault(n syscall.Signal) (undo func()) {
 	signal.Reset(n)

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -22,7 +23,7 @@ func (t *Table) spawn(spec Spec) (*Process, error) {
 	defer spec.passOn()()
 	t.limitCore(t.core.Cur) // while the fork copies it; we are not dumpable anyway
 	defer t.limitCore(0)
-	if spec.needsStage() {
+	if spec.needsStage() && unix.Access(self, unix.F_OK) == nil { // else /proc is not mounted
 		return spawnStage(spec, attr)
 	}
 	pid, err := syscall.ForkExec(spec.Path, spec.Argv, attr)
@@ -31,6 +32,9 @@ func (t *Table) spawn(spec Spec) (*Process, error) {
 	}
 	return newProcess(pid, spec.Group), nil
 }
+
+// self is this binary, be it renamed or removed meanwhile.
+const self = "/proc/self/exe"
 
 func (s Spec) needsStage() bool {
 	return !s.Signals.None() || s.Group == ForegroundGroup || len(s.PIDs) > 0
@@ -49,10 +53,10 @@ func spawnStage(spec Spec, attr *syscall.ProcAttr) (*Process, error) {
 		return nil, err
 	}
 	stage := asfound.Stage{Signals: spec.Signals, Foreground: spec.Group == ForegroundGroup, PIDs: spec.PIDs, Report: pipe[1]}
-	pid, err := syscall.ForkExec("/proc/self/exe", stage.Argv(spec.Path, spec.Argv), attr)
+	pid, err := syscall.ForkExec(self, stage.Argv(spec.Path, spec.Argv), attr)
 	_ = unix.Close(pipe[1])
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("executing kmsrun itself between fork and program: %w", err)
 	}
 	// The end of the file means that the program runs, or that the stage was killed:
 	// whoever waits will hear of that.

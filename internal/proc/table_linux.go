@@ -21,6 +21,7 @@ type Table struct {
 	requests  chan request
 	processes map[int]*Process // the goroutine's own
 	core      unix.Rlimit      // the limit of core files that we were started with
+	subreaper int32            // whether we were one when we were started
 }
 
 type request struct {
@@ -61,6 +62,7 @@ func (t *Table) harden() {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	_ = unix.Getrlimit(unix.RLIMIT_CORE, &t.core)
 	t.limitCore(0)
+	_ = unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&t.subreaper)), 0, 0, 0)
 	if os.Getpid() != 1 {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	}
@@ -74,7 +76,7 @@ func (t *Table) limitCore(soft uint64) {
 // Soften undoes what must not pass to the program when this process becomes it.
 func (t *Table) Soften() {
 	t.limitCore(t.core.Cur)
-	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, uintptr(t.subreaper), 0, 0, 0)
 }
 
 // Start starts a program. The error is the system's for executing it.
