@@ -17,6 +17,7 @@ type Config struct {
 	Auth     map[string]Auth `yaml:"auth"` // by the name that ?auth= says
 	ScanEnv  bool            `yaml:"scan_env"`
 	Env      map[string]Text `yaml:"env"`
+	EnvFrom  []EnvFrom       `yaml:"env_from"` // variables made of the keys of secrets
 	Files    Files           `yaml:"files"`
 	Watch    Watch           `yaml:"watch"`
 	OnChange OnChange        `yaml:"on_change"`
@@ -24,6 +25,8 @@ type Config struct {
 	HTTP     HTTP            `yaml:"http"`
 	Log      Log             `yaml:"log"`
 
+	// Scanned are the names in Env that are inherited references: env_from beats them.
+	Scanned map[string]bool `yaml:"-"`
 	// Warnings are doubtful but valid settings, to be logged at each start.
 	Warnings []Fault `yaml:"-"`
 }
@@ -53,8 +56,25 @@ type Files struct {
 
 // Item is one file.
 type Item struct {
-	From Text `yaml:"from,short"`
-	Mode Mode `yaml:"mode"` // 0: Files.Mode
+	From         Text   `yaml:"from,short"`    // a reference, or text with references
+	Template     string `yaml:"template"`      // path of a Go template, from the declaration's directory
+	TemplateText string `yaml:"template_text"` // a Go template
+	Format       string `yaml:"format"`        // raw | json | yaml | dotenv | docker-env | properties | profile; empty: raw
+	Decode       string `yaml:"decode"`        // auto | none | base64; empty: auto, binary secrets are decoded
+	Mode         Mode   `yaml:"mode"`          // 0: Files.Mode
+
+	// Source is the template that Template or TemplateText is.
+	Source Template `yaml:"-"`
+}
+
+// EnvFrom makes a variable of each key of a secret.
+type EnvFrom struct {
+	From    Text     `yaml:"from,short"` // a reference to an object, such as kms://NAME#*
+	Prefix  string   `yaml:"prefix"`     // of each name
+	Case    string   `yaml:"case"`       // keep | upper | snake; empty: keep
+	Collide string   `yaml:"collide"`    // error | keep | replace a name of an earlier entry; empty: error
+	Include []string `yaml:"include"`    // globs of keys; empty: all
+	Exclude []string `yaml:"exclude"`    // globs of keys
 }
 
 // Watch says how to look for new versions.
