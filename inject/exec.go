@@ -101,7 +101,7 @@ func (e *Exec) State() metrics.State {
 func (e *Exec) Run() (Status, error) {
 	var dir *render.Dir
 	path := ""
-	if len(e.Config.Files.Items) > 0 {
+	if e.Config.NeedsDir() {
 		var err error
 		if dir, err = render.OpenDir(e.Config.Files, e.Lookup); err != nil {
 			return Status{}, err

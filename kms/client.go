@@ -164,7 +164,9 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 		return secret.Value{}, invalid("an answer without SecretData")
 	}
 	created, _ := time.Parse(time.RFC3339Nano, response.CreateTime) // informative: a zero time will do
-	return secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, created), nil
+	value := secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, created)
+	value.Binary = response.SecretDataType == "binary"
+	return value, nil
 }
 
 // do runs one SDK call on a slot of its own.

@@ -98,6 +98,10 @@ func (w *Watcher) poll(ctx context.Context, ids []secret.ID, snapshot secret.Sna
 	now := time.Now()
 	for i, id := range ids {
 		due[id] = now.Add(after(w.settings, rand.Float64))
+		if before, _ := snapshot.Get(id); before.Absent && Absent(errs[i]) {
+			w.trouble.read(id) // not there yet, and nobody must have it
+			continue
+		}
 		if errs[i] != nil {
 			w.trouble.failed(id, errs[i])
 			continue
