@@ -36,7 +36,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
-	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
+	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes
 
 stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun

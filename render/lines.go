@@ -43,10 +43,14 @@ func dotenvLine(key, value string) (string, error) {
 	switch {
 	case strings.Contains(value, "\r"):
 		return "", errors.New("the value holds a carriage return, which dotenv readers turn into something else")
+	case strings.HasSuffix(value, `\`):
+		return "", errors.New("the value ends with a backslash, which some dotenv readers take for the escape of the quote behind it")
 	case plainWord.MatchString(value):
 		return key + "=" + value, nil
 	case !strings.Contains(value, "'"):
 		return key + "='" + value + "'", nil
+	case strings.HasSuffix(value, `"`):
+		return "", errors.New("the value holds a single quote and ends with a double one, which some dotenv readers take for two ends")
 	default:
 		escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`")
 		return key + `="` + escape.Replace(value) + `"`, nil
@@ -74,7 +78,7 @@ func dockerLine(key, value string) (string, error) {
 // propertiesLine writes key=value for Java's Properties.load, in ASCII: which
 // encoding a reader takes differs.
 func propertiesLine(key, value string) (string, error) {
-	if !utf8.ValidString(value) {
+	if !utf8.ValidString(key) || !utf8.ValidString(value) {
 		return "", errNotText
 	}
 	return escapeProperty(key, true) + "=" + escapeProperty(value, false), nil

@@ -38,7 +38,11 @@ func snapshotOf(t *testing.T, values map[string]string) secret.Snapshot {
 	t.Helper()
 	var s secret.Snapshot
 	for text, value := range values {
-		s = s.With(parseRef(t, text).ID, plaintext(value))
+		v := plaintext(value)
+		if value == absent {
+			v = secret.Value{Absent: true}
+		}
+		s = s.With(parseRef(t, text).ID, v)
 	}
 	return s
 }

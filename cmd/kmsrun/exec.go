@@ -16,6 +16,7 @@ import (
 	"github.com/kmsrun/kmsrun/internal/debugguard"
 	"github.com/kmsrun/kmsrun/kms"
 	"github.com/kmsrun/kmsrun/metrics"
+	"github.com/kmsrun/kmsrun/watch"
 )
 
 const execLong = `Fetch the declared secrets, give them to COMMAND as environment variables and
@@ -143,7 +144,7 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 		if err != nil {
 			return err
 		}
-		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, client.GetPatiently, client.WaitsFor
+		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, watch.OrAbsent(client.GetPatiently, plan.Config.Dispensable), client.WaitsFor
 		if login.FromVariables(ids) {
 			drop = kms.Variables()
 		}
