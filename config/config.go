@@ -12,18 +12,18 @@ import (
 // Config is one whole, validated declaration. It holds values, not pointers;
 // [Default] sets every default before anything is decoded over it.
 type Config struct {
-	Version  int             `yaml:"version"`
-	KMS      KMS             `yaml:"kms"`
-	Auth     map[string]Auth `yaml:"auth"` // by the name that ?auth= says
-	ScanEnv  bool            `yaml:"scan_env"`
-	Env      map[string]Text `yaml:"env"`
-	EnvFrom  []EnvFrom       `yaml:"env_from"` // variables made of the keys of secrets
-	Files    Files           `yaml:"files"`
-	Watch    Watch           `yaml:"watch"`
-	OnChange OnChange        `yaml:"on_change"`
-	Child    Child           `yaml:"child"`
-	HTTP     HTTP            `yaml:"http"`
-	Log      Log             `yaml:"log"`
+	Version  int             `yaml:"version"`   // of this format: 1
+	KMS      KMS             `yaml:"kms"`       // where the secrets are, and how to ask for them
+	Auth     map[string]Auth `yaml:"auth"`      // by the name that ?auth= says
+	ScanEnv  bool            `yaml:"scan_env"`  // resolve inherited references
+	Env      map[string]Text `yaml:"env"`       // variables: references, text with ${reference|filter} inside, or plain text
+	EnvFrom  []EnvFrom       `yaml:"env_from"`  // variables made of the keys of secrets
+	Files    Files           `yaml:"files"`     // which files the program gets, and where
+	Watch    Watch           `yaml:"watch"`     // how to look for new versions
+	OnChange OnChange        `yaml:"on_change"` // what a change does to the program
+	Child    Child           `yaml:"child"`     // how the program is stopped
+	HTTP     HTTP            `yaml:"http"`      // the endpoint for probes, metrics and refresh
+	Log      Log             `yaml:"log"`       // what goes to stderr
 
 	// Scanned are the names in Env that are inherited references: env_from beats them.
 	Scanned map[string]bool `yaml:"-"`

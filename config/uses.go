@@ -77,3 +77,16 @@ func (c Config) NeedsDir() bool {
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
+
+// FilesOnly is the declaration less what only a program could be given: variables,
+// but those that hold the path of a file.
+func (c Config) FilesOnly() Config {
+	env := map[string]Text{}
+	for name, text := range c.Env {
+		if ref, _ := text.Whole(); ref.As == secret.AsFile {
+			env[name] = text
+		}
+	}
+	c.Env, c.EnvFrom = env, nil
+	return c
+}

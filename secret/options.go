@@ -80,8 +80,11 @@ func (r *Ref) setOption(name, value string) (err error) {
 	return err
 }
 
+// IsLabel tells whether text can be a stage label or a version id.
+func IsLabel(text string) bool { return len(text) <= maxLabel && labelPattern.MatchString(text) }
+
 func checkLabel(name, value, what string) error {
-	if len(value) > maxLabel || !labelPattern.MatchString(value) {
+	if !IsLabel(value) {
 		return fmt.Errorf("option %q: %q is not %s", name, value, what)
 	}
 	return nil
