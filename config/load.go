@@ -90,6 +90,11 @@ func (d *decoder) decodeFile(path string, c *Config) {
 		d.faults = append(d.faults, &Fault{Key: path, Text: "reading the declaration: " + err.Error()})
 		return
 	}
+	d.decodeText(text, path, c)
+}
+
+// decodeText decodes the text of a file over c.
+func (d *decoder) decodeText(text []byte, path string, c *Config) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	switch err := documents.Decode(&document); {

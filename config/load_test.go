@@ -311,6 +311,16 @@ func TestLoadScansInheritedReferences(t *testing.T) {
 	}
 }
 
+// A name that nobody declared is no path.
+func TestLoadScannedNameIsNoPath(t *testing.T) {
+	t.Parallel()
+	_, err := Load(Source{Environ: []string{"ALIBABA_CLOUD_REGION=cn-hangzhou", "../../A=kms://a?as=file"}})
+	want := []string{"environment variable ../../A: as=file makes a file of the variable's name: want none with /"}
+	if got := lines(t, err); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestLoadScanFaults(t *testing.T) {
 	t.Parallel()
 	environ := []string{"ALIBABA_CLOUD_REGION=cn-hangzhou", "A=kms://a#jmes:b[", "B=kms://b?as=pipe"}

@@ -80,7 +80,7 @@ func fieldComments(t *testing.T) map[string]string {
 
 type generator struct{ comments map[string]string }
 
-var choice = regexp.MustCompile(`^[a-z][a-z_-]*(?: \| [a-z][a-z_-]*)+`)
+var choice = regexp.MustCompile(`^[a-z][a-z0-9_-]*(?: \| [a-z][a-z0-9_-]*)+`)
 
 // object is the schema of a struct; v holds its defaults.
 func (g generator) object(v reflect.Value) map[string]any {

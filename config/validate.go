@@ -93,6 +93,9 @@ func (d *decoder) validateEnv(c *Config) {
 		if f, set := d.where[key]; !variableName.MatchString(name) && (!set || !strings.HasPrefix(f.Key, "environment variable ")) {
 			d.fault(key, "not a variable name: want letters, digits and _, not starting with a digit")
 		}
+		if ref, _ := c.Env[name].Whole(); ref.As == secret.AsFile && strings.Contains(name, "/") {
+			d.fault(key, "as=file makes a file of the variable's name: want none with /")
+		}
 		d.validateText(c, key, c.Env[name], inVariable)
 	}
 }
