@@ -45,8 +45,8 @@ loopback: ## the tests that use the network, where there is nothing but lo; the 
 	@unshare -rn ip link set lo up 2>/dev/null || { echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made'; exit 0; }; \
 	go build ./... && unshare -rn sh test/loopback.sh $(NETWORKED)
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; the emulator on one core
-	go test -run '^$$' -bench . -benchmem ./kms
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items; the emulator on one core
+	go test -run '^$$' -bench . -benchmem ./kms ./render
 	go test -run '^$$' -bench . ./cmd/kmsrun
 	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator
 

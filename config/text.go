@@ -190,16 +190,14 @@ type expansion struct {
 }
 
 func (e expansion) part() (Part, error) {
-	before := e.head // the filter, up to the | before it
 	text, filter, hasFilter := cutLast(e.head+e.inner, '|')
+	before := text // of the | and the filter
 	if e.quoted {
 		text, before = e.head, e.head+"#'"+e.written+"'"
 		if e.inner != "" && e.inner[0] != '|' {
 			return Part{}, secret.Shift(before, len(before), errors.New("want |FILTER or } after the quoted selector in ${}"))
 		}
 		filter, hasFilter = strings.CutPrefix(e.inner, "|")
-	} else {
-		before = text
 	}
 	ref, err := parseRef(text, e.stage)
 	if err != nil {

@@ -27,7 +27,7 @@ func writeJSON(document []byte, _ config.Config) ([]byte, error) {
 	if err := json.Indent(&out, bytes.TrimSpace(document), "", "  "); err != nil {
 		return nil, errors.New("the value is not JSON")
 	}
-	return append([]byte(out.String()), '\n'), nil
+	return append(out.Bytes(), '\n'), nil
 }
 
 // writeLines writes each key of an object as a line of its own. A key that the format

@@ -109,7 +109,7 @@ func Search(expression string, document []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := computed
+	var result any
 	if exact, err := search(node, texts); err == nil && reflect.DeepEqual(floats(exact), computed) {
 		result = exact
 	} else if result, err = respell(computed, spellings(texts, map[float64][]json.Number{})); err != nil {
