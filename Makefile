@@ -52,7 +52,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
-	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
+	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes
 
 stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; every login, with tokens of seconds, for STRESSTIME; the emulator killed 1000 times while it writes its state
 	@CGO_ENABLED=$(if $(CC_HERE),1,0) test/stress.sh $(STRESSRUNS) $(STRESSLIMIT) $(if $(CC_HERE),-race)
@@ -65,8 +65,8 @@ sim: ## fleets of up to 10,000 processes on the quota of one account, for minute
 soak: ## SOAKRUNS restarts on rotation: nothing may grow
 	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; from a poke to the signal; the emulator on one core
-	go test -run '^$$' -bench . -benchmem ./kms
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items; from a poke to the signal; the emulator on one core
+	go test -run '^$$' -bench . -benchmem ./kms ./render
 	go test -run '^$$' -bench . ./watch
 	go test -run '^$$' -bench . ./cmd/kmsrun
 	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator

@@ -19,15 +19,16 @@ const module = "github.com/kmsrun/kmsrun"
 // listed is a fault: the house has a plan.
 var arrows = map[string][]string{
 	"secret":              {},
-	"config":              {"secret"},
+	"config":              {"secret", "internal/jmes"},
 	"kms":                 {"secret", "config"},
 	"emulator":            {},
 	"watch":               {"secret", "config", "metrics"},
-	"render":              {"secret", "config"},
+	"render":              {"secret", "config", "internal/jmes"},
 	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound"},
 	"metrics":             {"config"},
 	"internal/debugguard": {},
 	"internal/asfound":    {},
+	"internal/jmes":       {},
 	"internal/proc":       {"internal/asfound"},
 	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},

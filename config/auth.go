@@ -14,8 +14,8 @@ const DefaultAuth = "default"
 // Auth is one way of logging in. It holds names and places only: the keys
 // themselves are in files or in the environment.
 type Auth struct {
-	Type                string `yaml:"type"`
-	AccessKeyIDFile     string `yaml:"access_key_id_file"`
+	Type                string `yaml:"type"`               // chain | access_key | sts | oidc | ecs_role | profile | uri | assume_role
+	AccessKeyIDFile     string `yaml:"access_key_id_file"` // read again every second
 	AccessKeySecretFile string `yaml:"access_key_secret_file"`
 	SecurityTokenFile   string `yaml:"security_token_file"`
 	RoleARN             string `yaml:"role_arn"`          // the role to take on

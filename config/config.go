@@ -12,18 +12,21 @@ import (
 // Config is one whole, validated declaration. It holds values, not pointers;
 // [Default] sets every default before anything is decoded over it.
 type Config struct {
-	Version  int             `yaml:"version"`
-	KMS      KMS             `yaml:"kms"`
-	Auth     map[string]Auth `yaml:"auth"` // by the name that ?auth= says
-	ScanEnv  bool            `yaml:"scan_env"`
-	Env      map[string]Text `yaml:"env"`
-	Files    Files           `yaml:"files"`
-	Watch    Watch           `yaml:"watch"`
-	OnChange OnChange        `yaml:"on_change"`
-	Child    Child           `yaml:"child"`
-	HTTP     HTTP            `yaml:"http"`
-	Log      Log             `yaml:"log"`
+	Version  int             `yaml:"version"`   // of this format: 1
+	KMS      KMS             `yaml:"kms"`       // where the secrets are, and how to ask for them
+	Auth     map[string]Auth `yaml:"auth"`      // by the name that ?auth= says
+	ScanEnv  bool            `yaml:"scan_env"`  // resolve inherited references
+	Env      map[string]Text `yaml:"env"`       // variables: references, text with ${reference|filter} inside, or plain text
+	EnvFrom  []EnvFrom       `yaml:"env_from"`  // variables made of the keys of secrets
+	Files    Files           `yaml:"files"`     // which files the program gets, and where
+	Watch    Watch           `yaml:"watch"`     // how to look for new versions
+	OnChange OnChange        `yaml:"on_change"` // what a change does to the program
+	Child    Child           `yaml:"child"`     // how the program is stopped
+	HTTP     HTTP            `yaml:"http"`      // the endpoint for probes, metrics and refresh
+	Log      Log             `yaml:"log"`       // what goes to stderr
 
+	// Scanned are the names in Env that are inherited references: env_from beats them.
+	Scanned map[string]bool `yaml:"-"`
 	// Warnings are doubtful but valid settings, to be logged at each start.
 	Warnings []Fault `yaml:"-"`
 }
@@ -53,8 +56,25 @@ type Files struct {
 
 // Item is one file.
 type Item struct {
-	From Text `yaml:"from,short"`
-	Mode Mode `yaml:"mode"` // 0: Files.Mode
+	From         Text   `yaml:"from,short"`    // a reference, or text with references
+	Template     string `yaml:"template"`      // path of a Go template, from the declaration's directory
+	TemplateText string `yaml:"template_text"` // a Go template
+	Format       string `yaml:"format"`        // raw | json | yaml | dotenv | docker-env | properties | profile; empty: raw
+	Decode       string `yaml:"decode"`        // auto | none | base64; empty: auto, binary secrets are decoded
+	Mode         Mode   `yaml:"mode"`          // 0: Files.Mode
+
+	// Source is the template that Template or TemplateText is.
+	Source Template `yaml:"-"`
+}
+
+// EnvFrom makes a variable of each key of a secret.
+type EnvFrom struct {
+	From    Text     `yaml:"from,short"` // a reference to an object, such as kms://NAME#*
+	Prefix  string   `yaml:"prefix"`     // of each name
+	Case    string   `yaml:"case"`       // keep | upper | snake; empty: keep
+	Collide string   `yaml:"collide"`    // error | keep | replace a name of an earlier entry; empty: error
+	Include []string `yaml:"include"`    // globs of keys; empty: all
+	Exclude []string `yaml:"exclude"`    // globs of keys
 }
 
 // Watch says how to look for new versions.

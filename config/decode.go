@@ -19,6 +19,7 @@ type decoder struct {
 	file    string           // being decoded
 	// instance is whether the metadata of an ECS instance may be asked for the region.
 	instance bool
+	stage    string // of references that say none
 	origin   string // of the override being decoded: a flag or a variable
 }
 
@@ -73,9 +74,19 @@ func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
 	case !scalar:
 		d.fault(key, "want a single value")
 	default:
-		if err := parseScalar(target.Addr().Interface(), node.Value); err != nil {
-			d.fault(key, "%s", err)
-		}
+		d.decodeScalar(node.Value, target.Addr().Interface(), key)
+	}
+}
+
+func (d *decoder) decodeScalar(value string, target any, key string) {
+	var err error
+	if text, ok := target.(*Text); ok {
+		err = text.parse(value, d.stage)
+	} else {
+		err = parseScalar(target, value)
+	}
+	if err != nil {
+		d.fault(key, "%s", err)
 	}
 }
 
@@ -118,7 +129,15 @@ func (d *decoder) decodeList(node *yaml.Node, target reflect.Value, key string) 
 	}
 	list := reflect.MakeSlice(target.Type(), len(node.Content), len(node.Content))
 	for i, element := range node.Content {
-		d.decode(element, list.Index(i), key)
+		for element.Kind == yaml.AliasNode {
+			element = element.Alias
+		}
+		path := key
+		if list.Type().Elem().Kind() == reflect.Struct {
+			path = fmt.Sprintf("%s.%d", key, i)
+			d.mark(path, element, element)
+		}
+		d.decode(element, list.Index(i), path)
 	}
 	target.Set(list)
 }

@@ -10,10 +10,10 @@ import (
 
 // Fault is one thing wrong with a declaration: where and what.
 type Fault struct {
-	File string // path of the declaration; empty for a flag or a variable
-	Line int    // in File, from 1
-	Key  string // dotted path of the key, or the flag or variable
-	Text string
+	File string `json:"file,omitempty"` // path of the declaration; empty for a flag or a variable
+	Line int    `json:"line,omitempty"` // in File, from 1
+	Key  string `json:"key,omitempty"`  // dotted path of the key, or the flag or variable
+	Text string `json:"text"`
 }
 
 func (f *Fault) Error() string {

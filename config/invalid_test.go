@@ -11,7 +11,7 @@ const (
 	badName = "not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
 	badVar  = "not a variable name: want letters, digits and _, not starting with a digit"
 	noValue = `want a value; write "" for an empty one`
-	atTop   = "unknown key; known here: auth, child, env, files, http, kms, log, on_change, scan_env, version, watch"
+	atTop   = "unknown key; known here: auth, child, env, env_from, files, http, kms, log, on_change, scan_env, version, watch"
 )
 
 // invalid pairs testdata/invalid-NAME.yaml with its error lines; the path before a
@@ -65,23 +65,23 @@ var invalid = map[string][]string{
 	"endpoint":      {`:2: kms.endpoint: want a host, https://HOST or http://127.0.0.1:PORT`}, // it may hold a password
 	"endpoint-host": {`:2: kms.endpoint: want a host, https://HOST or http://127.0.0.1:PORT`},
 	"endpoint-http": {`:2: kms.endpoint: plain http is for loopback only: use https, or set kms.insecure_http: true to send secrets in the clear`},
-	"env-filter":    {`:4: env.A: unknown filter "upper": want urlencode, base64, json, shell, trim`},
+	"env-filter":    {`:4: env.A: character 36: unknown filter "upper": want urlencode, base64, json, shell, trim`},
 	"env-list":      {`:2: env.A: want a single value`},
 	"env-name":      {`:2: env.PLAIN-NAME: ` + badVar, `:3: env.1ST: ` + badVar},
 	"env-null":      {`:2: env.A: ` + noValue, `:3: env.B: ` + noValue},
 	"env-reference": {
-		`:4: env.A: name "http@host:9600/kms": ` + badName,
-		`:5: env.B: unknown option "as": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
-		`:6: env.C: "acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
+		`:4: env.A: character 16: name "http@host:9600/kms": ` + badName,
+		`:5: env.B: character 10: option "as": want env, file or fd, got "pipe"`,
+		`:6: env.C: character 1: "acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
 	},
 	"files-dir":         {`:2: files.dir: want an absolute path, got "run/kmsrun"`},
 	"files-dir-unused":  {`:2: env.A: ${files_dir} needs a file: files.items is empty`},
 	"grace":             {`:2: files.grace: want 0s or more, got -1s`},
 	"interval":          {`:2: watch.interval: want 100ms or more, got 99ms`},
-	"rotation-interval": {`:2: watch.rotation_interval: want 100ms or more, got 99ms`},
 	"item-conflict":     {`:3: files.items.tls/a/b: "tls" is a file, and can't be a directory too`},
-	"item-empty":        {`:3: files.items.a: want from: a reference or text`, `:4: files.items.b: want from: a reference or text`},
-	"item-key":          {`:3: files.items.a.form: unknown key; known here: from, mode`, `:3: files.items.a: want from: a reference or text`},
+	"item-empty":        {`:3: files.items.a: want from: a reference or text, template: a file, or template_text`, `:4: files.items.b: want from: a reference or text, template: a file, or template_text`},
+	"item-key":          {`:3: files.items.a.form: unknown key; known here: decode, format, from, mode, template, template_text`, `:3: files.items.a: want from: a reference or text, template: a file, or template_text`},
+	"rotation-interval": {`:2: watch.rotation_interval: want 100ms or more, got 99ms`},
 	"item-path": {
 		`:3: files.items./etc/a: ` + badPath,
 		`:4: files.items.a/../b: ` + badPath,
@@ -91,7 +91,7 @@ var invalid = map[string][]string{
 		`:8: files.items..: ` + badPath,
 		`:9: files.items.c/: ` + badPath,
 	},
-	"item-reference": {`:3: files.items.a: name "a b": ` + badName, `:4: files.items.b.from: name "c d": ` + badName},
+	"item-reference": {`:3: files.items.a: character 8: name "a b": ` + badName, `:4: files.items.b.from: character 8: name "c d": ` + badName},
 	"jitter":         {`:2: watch.jitter: want a fraction from 0 to 1, got 1.5`},
 	"jitter-nan":     {`:2: watch.jitter: want a fraction from 0 to 1, got NaN`},
 	"list":           {`:2: want a map`},
@@ -141,8 +141,8 @@ var invalid = map[string][]string{
 		`:4: kms.timeout: want a duration such as 30s or 5m, got "soon"`,
 		`:5: kms.endpoint: plain http is for loopback only: use https, or set kms.insecure_http: true to send secrets in the clear`,
 		`:6: unknown: ` + atTop,
-		`:8: env.A: options stage and version exclude each other`,
-		`:9: env.B-C: unknown filter "rot13": want urlencode, base64, json, shell, trim`,
+		`:8: env.A: character 18: options stage and version exclude each other`,
+		`:9: env.B-C: character 12: unknown filter "rot13": want urlencode, base64, json, shell, trim`,
 		`:9: env.B-C: ` + badVar,
 		`:11: files.mode: want permission bits in octal such as "0400", got "7777"`,
 		`:13: files.items./a: ` + badPath,

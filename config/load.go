@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type Source struct {
 	File      string     // path; empty for none
 	Overrides []Override // environment twins, then flags
 	Environ   []string   // the inherited environment, NAME=value
+	Stage     string     // of references that say none; empty: ACSCurrent
 	Terminal  bool       // stdin is a terminal: on_change.env defaults to none
 }
 
@@ -40,13 +42,19 @@ func Load(src Source) (Config, error) {
 	if src.Terminal {
 		c.OnChange.Env = "none"
 	}
-	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}}
+	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
 	if src.File != "" {
 		d.decodeFile(src.File, &c)
 	}
 	for _, o := range src.Overrides {
 		d.origin = o.From
+		c.forgetTemplate(o.Key)
 		d.decode(nest(o.Key, o.Value), reflect.ValueOf(&c).Elem(), "")
+	}
+	for _, name := range sortedKeys(c.Files.Items) {
+		item := c.Files.Items[name]
+		d.readTemplate(name, &item)
+		c.Files.Items[name] = item
 	}
 	if c.KMS.Region == "" {
 		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION", "ALICLOUD_REGION_ID", "ALICLOUD_REGION")
@@ -57,6 +65,18 @@ func Load(src Source) (Config, error) {
 	d.instance = !strings.EqualFold(firstVariable(src.Environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "ALICLOUD_ECS_METADATA_DISABLED"), "true")
 	d.validate(&c)
 	return c, d.faults.err()
+}
+
+// forgetTemplate makes way for an override of a file that the declaration makes in
+// another way.
+func (c *Config) forgetTemplate(key []string) {
+	if len(key) != 3 || key[0] != "files" || key[1] != "items" {
+		return
+	}
+	if item, ok := c.Files.Items[key[2]]; ok && item.Template+item.TemplateText != "" {
+		item.Template, item.TemplateText = "", ""
+		c.Files.Items[key[2]] = item
+	}
 }
 
 func (d *decoder) decodeFile(path string, c *Config) {
@@ -70,6 +90,11 @@ func (d *decoder) decodeFile(path string, c *Config) {
 		d.faults = append(d.faults, &Fault{Key: path, Text: "reading the declaration: " + err.Error()})
 		return
 	}
+	d.decodeText(text, path, c)
+}
+
+// decodeText decodes the text of a file over c.
+func (d *decoder) decodeText(text []byte, path string, c *Config) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	switch err := documents.Decode(&document); {
@@ -129,7 +154,7 @@ func (d *decoder) scan(c *Config, environ []string) {
 			continue
 		}
 		where := Fault{Key: "environment variable " + name}
-		text, err := parseText(value)
+		text, err := parseText(value, d.stage)
 		switch {
 		case errors.Is(err, secret.ErrName):
 			where.Text = fmt.Sprintf("left as it is: %s", err)
@@ -140,6 +165,10 @@ func (d *decoder) scan(c *Config, environ []string) {
 		default:
 			d.where["env."+name] = where
 			c.Env[name] = text
+			if c.Scanned == nil {
+				c.Scanned = map[string]bool{}
+			}
+			c.Scanned[name] = true
 		}
 	}
 }

@@ -22,6 +22,8 @@ func TestParseText(t *testing.T) {
 	arn := secret.Ref{ID: secret.ID{Region: "r", Account: "1", Name: "a", Stage: secret.StageCurrent}}
 	pointer := ref("a", "")
 	pointer.Selector = secret.Selector{Kind: secret.Pointer, Text: "/b|c}/d#e"}
+	jmes := ref("a", "")
+	jmes.Selector = secret.Selector{Kind: secret.JMES, Text: "jmes:b[?c=='|'] | [0]"}
 	previous := ref("a", "k")
 	previous.ID.Stage = "p"
 	for text, want := range map[string][]Part{
@@ -42,11 +44,13 @@ func TestParseText(t *testing.T) {
 		"${kms://a#it's|shell}":        {{Ref: ref("a", "it's"), Filter: "shell"}},
 		"{${kms://a}}":                 {{Literal: "{"}, {Ref: ref("a", "")}, {Literal: "}"}},
 
-		"${kms://a#'k'}":                   {{Ref: ref("a", "k")}},
-		"${kms://a#'b|c}#d'}":              {{Ref: ref("a", "b|c}#d")}},
-		"${kms://a#'b|trim'|urlencode}":    {{Ref: ref("a", "b|trim"), Filter: "urlencode"}},
-		"${kms://a#'/b|c}/d#e'|shell}tail": {{Ref: pointer, Filter: "shell"}, {Literal: "tail"}},
-		"'${kms://a#'k'}'":                 {{Literal: "'"}, {Ref: ref("a", "k")}, {Literal: "'"}},
+		"${kms://a#'k'}":                            {{Ref: ref("a", "k")}},
+		"${kms://a#'b|c}#d'}":                       {{Ref: ref("a", "b|c}#d")}},
+		"${kms://a#'b|trim'|urlencode}":             {{Ref: ref("a", "b|trim"), Filter: "urlencode"}},
+		"${kms://a#'/b|c}/d#e'|shell}tail":          {{Ref: pointer, Filter: "shell"}, {Literal: "tail"}},
+		"${kms://a#'it''s'|trim}":                   {{Ref: ref("a", "it's"), Filter: "trim"}},
+		"${kms://a#'jmes:b[?c==''|''] | [0]'|json}": {{Ref: jmes, Filter: "json"}},
+		"'${kms://a#'k'}'":                          {{Literal: "'"}, {Ref: ref("a", "k")}, {Literal: "'"}},
 
 		"${files_dir}":           {{FilesDir: true}},
 		"a ${files_dir}/b":       {{Literal: "a "}, {FilesDir: true}, {Literal: "/b"}},
@@ -75,28 +79,31 @@ func TestParseTextRefuses(t *testing.T) {
 		filters  = `: want urlencode, base64, json, shell, trim`
 	)
 	for text, want := range map[string]string{
-		"kms://a b":                   `name "a b": ` + badName,
-		"x ${kms://a b} y":            `name "a b": ` + badName,
-		"${kms:a}":                    `not a reference: want kms://NAME or an ARN, got "kms:a"`,
-		"${acs:kms:r:1:key/a}":        `"acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
-		"${kms://a?as=fd}":            `unknown option "as": want stage=LABEL, version=ID, region=REGION or auth=PROFILE`,
-		"${kms://a#}":                 `nothing after #: want a key of the secret, or /a/b`,
-		"${kms://a#''}":               `nothing after #: want a key of the secret, or /a/b`,
-		"${kms://a#|trim}":            `nothing after #: want a key of the secret, or /a/b`,
-		"${kms://a#'*'}":              `selector "*" is not supported: want a key of the secret, or /a/b`,
-		"x${kms://a":                  unclosed,
-		"x${kms://a#b":                unclosed,
-		"x${kms://a#'b'":              unclosed,
-		"x${kms://a#'b}":              `the quoted selector in ${} has no closing '`,
-		"${kms://a#'b'c}":             `want |FILTER or } after the quoted selector in ${}`,
-		"${kms://a#'b' |trim}":        `want |FILTER or } after the quoted selector in ${}`,
-		"${kms://a|}":                 `unknown filter ""` + filters,
-		"${kms://a#k|upper}":          `unknown filter "upper"` + filters,
-		"${kms://a#b|c}":              `unknown filter "c"` + filters,
-		"${kms://a|trim|json}":        `name "a|trim": ` + badName,
-		"${kms://a#'k'|trim|json}":    `unknown filter "trim|json"` + filters,
-		"${kms://a|trim#k}":           `unknown filter "trim#k"` + filters,
-		"${kms://a} and ${kms://b|x}": `unknown filter "x"` + filters,
+		"kms://a b":                    `character 8: name "a b": ` + badName,
+		"x ${kms://a b} y":             `character 12: name "a b": ` + badName,
+		"${kms:a}":                     `character 3: not a reference: want kms://NAME or an ARN, got "kms:a"`,
+		"${acs:kms:r:1:key/a}":         `character 3: "acs:kms:r:1:key/a": not a name that a KMS secret can have: want acs:kms:REGION:ACCOUNT:secret/NAME`,
+		"${kms://a?as=x}":              `character 11: option "as": want env, file or fd, got "x"`,
+		"${kms://a#}":                  `character 11: nothing after #: want a key of the secret, /a/b, jmes:EXPRESSION or *`,
+		"${kms://a#''}":                `character 12: nothing after #: want a key of the secret, /a/b, jmes:EXPRESSION or *`,
+		"${kms://a#|trim}":             `character 11: nothing after #: want a key of the secret, /a/b, jmes:EXPRESSION or *`,
+		"${kms://a#jmes:a..b}":         `character 18: not JMESPath: Expected identifier, lbracket, or lbrace`,
+		"é${kms://a#'jmes:it''s['}":    `character 23: not JMESPath: Unclosed delimiter: '`,
+		"kms://a#jmes:length(a":        `character 22: not JMESPath: Incomplete expression`,
+		"kms://a?stage=b#jmes:nope(b)": `character 22: not JMESPath: unknown function "nope"`,
+		"x${kms://a":                   `character 2: ` + unclosed,
+		"x${kms://a#b":                 `character 2: ` + unclosed,
+		"x${kms://a#'b'":               `character 2: ` + unclosed,
+		"x${kms://a#'b}":               `character 12: the quoted selector in ${} has no closing '`,
+		"${kms://a#'b'c}":              `character 14: want |FILTER or } after the quoted selector in ${}`,
+		"${kms://a#'b' |trim}":         `character 14: want |FILTER or } after the quoted selector in ${}`,
+		"${kms://a|}":                  `character 11: unknown filter ""` + filters,
+		"${kms://a#k|upper}":           `character 13: unknown filter "upper"` + filters,
+		"${kms://a#b|c}":               `character 13: unknown filter "c"` + filters,
+		"${kms://a|trim|json}":         `character 10: name "a|trim": ` + badName,
+		"${kms://a#'k'|trim|json}":     `character 15: unknown filter "trim|json"` + filters,
+		"${kms://a|trim#k}":            `character 11: unknown filter "trim#k"` + filters,
+		"${kms://a} and ${kms://b|x}":  `character 26: unknown filter "x"` + filters,
 	} {
 		var got Text
 		err := got.UnmarshalText([]byte(text))
@@ -128,7 +135,7 @@ func FuzzParseText(f *testing.F) {
 			canary + "${acs:kms:" + inside + "}" + canary,
 			canary + "${kms:" + inside,
 		} {
-			if _, err := parseText(text); err != nil && strings.Contains(err.Error(), canary) {
+			if _, err := parseText(text, secret.StageCurrent); err != nil && strings.Contains(err.Error(), canary) {
 				t.Errorf("%q: got %q, want no text from around the reference", text, err)
 			}
 		}

@@ -28,6 +28,7 @@ func (d *decoder) validate(c *Config) {
 	d.validateRegions(c)
 	d.validateAuth(c)
 	d.validateEnv(c)
+	d.validateEnvFrom(c)
 	d.validateFiles(c)
 	d.validateTimes(c)
 	d.validateChild(c)
@@ -93,26 +94,10 @@ func (d *decoder) validateEnv(c *Config) {
 		if f, set := d.where[key]; !variableName.MatchString(name) && (!set || !strings.HasPrefix(f.Key, "environment variable ")) {
 			d.fault(key, "not a variable name: want letters, digits and _, not starting with a digit")
 		}
-		d.validateText(c, key, c.Env[name])
-	}
-}
-
-func (d *decoder) validateText(c *Config, key string, t Text) {
-	for _, p := range t.Parts {
-		if name := p.Ref.ID.Auth; name != "" {
-			if _, ok := c.Auth[name]; !ok {
-				d.fault(key, "no auth profile %q: declare auth.%s, or want one of %s", name, name, strings.Join(sortedKeys(c.Auth), ", "))
-			}
+		if ref, _ := c.Env[name].Whole(); ref.As == secret.AsFile && strings.Contains(name, "/") {
+			d.fault(key, "as=file makes a file of the variable's name: want none with /")
 		}
-		if p.FilesDir && len(c.Files.Items) == 0 {
-			d.fault(key, "${files_dir} needs a file: files.items is empty")
-		}
-		if id := p.Ref.ID; id.Account == "" && id.Region != "" && id.Region != c.KMS.Region && c.KMS.Endpoint != "" {
-			d.warn(c, key, "%s goes to kms.endpoint, which may be in another region than %s", id, id.Region)
-		}
-		if p.Ref.ID.Pinned() {
-			d.warn(c, key, "%s is pinned to a version: it never changes, managed secrets ignore it, and generic secrets keep only 10 versions", p.Ref.ID)
-		}
+		d.validateText(c, key, c.Env[name], inVariable)
 	}
 }
 
@@ -123,7 +108,6 @@ func (d *decoder) validateFiles(c *Config) {
 	}
 	for _, name := range sortedKeys(c.Files.Items) {
 		key := "files.items." + name
-		unreadable := d.faulted[key] || d.faulted[key+".from"]
 		if path.IsAbs(name) || path.Clean(name) != name || name == "." || slices.ContainsFunc(strings.Split(name, "/"), hidden) {
 			d.fault(key, "want a path below the directory, without . or .. and with no part that begins with two dots")
 		}
@@ -132,11 +116,15 @@ func (d *decoder) validateFiles(c *Config) {
 				d.fault(key, "%q is a file, and can't be a directory too", dir)
 			}
 		}
-		item := c.Files.Items[name]
-		if len(item.From.Parts) == 0 && !unreadable {
-			d.fault(key, "want from: a reference or text")
+		if name == VariableFiles || strings.HasPrefix(name, VariableFiles+"/") {
+			for _, variable := range sortedKeys(c.Env) {
+				if ref, _ := c.Env[variable].Whole(); ref.As == secret.AsFile {
+					d.fault(key, "%s is where the files of as=file lie, as of env.%s", VariableFiles, variable)
+					break
+				}
+			}
 		}
-		d.validateText(c, key, item.From)
+		d.validateItem(c, key, c.Files.Items[name])
 	}
 }
 

@@ -109,7 +109,7 @@ func (e *Exec) Run() (Status, error) {
 	}
 	var dir *render.Dir
 	path := ""
-	if len(e.Config.Files.Items) > 0 {
+	if e.Config.NeedsDir() {
 		if dir, err = render.OpenDir(e.Config.Files, e.Lookup); err != nil {
 			return Status{}, err
 		}

@@ -451,7 +451,7 @@ func TestTooLarge(t *testing.T) {
 	r := begin(t, v, fast+"env: {A: kms://a}", loops)
 	r.says("start one")
 	v.put("a", "v2", strings.Repeat("x", 128<<10))
-	r.logs("longer than the system's limit of 131072 bytes; put it in a file")
+	r.logs("longer than the system's limit of 131072 bytes; as=file puts it in a file")
 	v.put("a", "v3", "three")
 	r.says("start three")
 	r.signals <- syscall.SIGTERM

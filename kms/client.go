@@ -210,6 +210,7 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 		return secret.Value{}, invalid("an answer without SecretData")
 	}
 	value := secret.NewValue([]byte(response.SecretData), response.VersionId, stages, date(response.CreateTime))
+	value.Binary = response.SecretDataType == "binary"
 	return value.WithNextRotation(date(response.NextRotationDate)), nil
 }
 

@@ -160,6 +160,9 @@ func clean(word string, pattern *regexp.Regexp) string {
 
 func invalid(detail string) *Error { return &Error{Kind: Invalid, detail: detail} }
 
+// Absent tells whether KMS says that there is no such secret, stage or version.
+func (e *Error) Absent() bool { return e.Kind == NotFound }
+
 // Reason is the kind, in words.
 func (e *Error) Reason() string { return string(e.Kind) }
 

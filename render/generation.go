@@ -11,8 +11,9 @@ import (
 // Generation is one whole rendering: immutable, comparable with another, and
 // unprintable, since its plaintext lives behind funcs.
 type Generation struct {
-	env   func() map[string][]byte
+	env   func() map[string][]byte // nil for a variable that is not to be set
 	files func() map[string]File
+	fds   func() map[string][]byte // by the variable that is to hold the path
 }
 
 // File is the content and permission bits of one file.
@@ -45,8 +46,18 @@ func (g Generation) Files() map[string]File {
 	return g.files()
 }
 
+// FDs maps variables to what their inherited memory file holds: they are to be set to
+// its path.
+func (g Generation) FDs() map[string][]byte {
+	if g.fds == nil {
+		return nil
+	}
+	return g.fds()
+}
+
 // Environ is the environment of the program: base, with the declared variables
-// over it.
+// over it, and without those that are declared and not to be set. The variables of
+// FDs are not in it.
 func (g Generation) Environ(base []string) []string {
 	declared := map[string][]byte{}
 	if g.env != nil {
@@ -55,12 +66,15 @@ func (g Generation) Environ(base []string) []string {
 	environ := make([]string, 0, len(base)+len(declared)) // never nil: os/exec would take that for our own
 	for _, variable := range base {
 		name, _, _ := strings.Cut(variable, "=")
-		if _, ours := declared[name]; !ours {
+		_, ours := declared[name]
+		if _, fd := g.FDs()[name]; !ours && !fd {
 			environ = append(environ, variable)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
-		environ = append(environ, name+"="+string(declared[name]))
+		if declared[name] != nil {
+			environ = append(environ, name+"="+string(declared[name]))
+		}
 	}
 	return environ
 }
@@ -84,7 +98,11 @@ func (g Generation) Since(before Generation) Change {
 	if before.env != nil {
 		oldEnv = before.env()
 	}
-	c.Env = differing(env, oldEnv, bytes.Equal)
+	c.Env = differing(env, oldEnv, func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) })
+	// A program that was started with a file holds that one.
+	c.Env = append(c.Env, differing(g.FDs(), before.FDs(), bytes.Equal)...)
+	slices.Sort(c.Env)
+	c.Env = slices.Compact(c.Env)
 	c.Files = differing(g.Files(), before.Files(), File.equal)
 	return c
 }

@@ -113,7 +113,7 @@ func TestSince(t *testing.T) {
 
 func TestEnviron(t *testing.T) {
 	t.Parallel()
-	g := newGeneration(map[string][]byte{"Z": []byte("1"), "B": []byte("a=b\nc"), "EMPTY": nil}, nil)
+	g := newGeneration(map[string][]byte{"Z": []byte("1"), "B": []byte("a=b\nc"), "EMPTY": {}}, nil)
 	for name, test := range map[string]struct {
 		g          Generation
 		base, want []string

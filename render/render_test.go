@@ -38,7 +38,11 @@ func snapshotOf(t *testing.T, values map[string]string) secret.Snapshot {
 	t.Helper()
 	var s secret.Snapshot
 	for text, value := range values {
-		s = s.With(parseRef(t, text).ID, plaintext(value))
+		v := plaintext(value)
+		if value == absent {
+			v = secret.Value{Absent: true}
+		}
+		s = s.With(parseRef(t, text).ID, v)
 	}
 	return s
 }
@@ -130,7 +134,7 @@ func TestRenderTellsAllFailures(t *testing.T) {
 		"kms://binary": canary + "\x00\xff",
 		"kms://text":   `"` + canary + `"`,
 	}))
-	const nul = "the value holds a NUL byte, which no variable can; put it in a file"
+	const nul = "the value holds a NUL byte, which no variable can; as=file puts it in a file and gives its path"
 	want := []string{
 		`env DEEP: kms://db in /password: no key "deeper"; it is a single JSON value`,
 		`env ELEMENT: kms://db in /list: no element "2"; it is an array of 2`,

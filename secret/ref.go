@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // StageCurrent is the stage label that KMS puts on the version in force
@@ -31,14 +32,29 @@ type ID struct {
 	Version string // pinned version id; empty when Stage is set
 }
 
-// Ref is one parsed reference: what to read, and which part of it.
+// Ref is one parsed reference: what to read, which part of it, and how to hand it
+// over. Refs are comparable.
 type Ref struct {
 	ID       ID
 	Selector Selector
+	As       As
+	Optional bool   // a reference that is not found is no failure
+	Default  string // in the place of what is not found, where HasDefault
+	// HasDefault tells an empty default from none.
+	HasDefault bool
 }
 
+// As is what a variable holds of a reference.
+type As string
+
+// The forms of a variable.
+const (
+	AsEnv  As = ""     // the value itself
+	AsFile As = "file" // the path of a file with the value
+	AsFD   As = "fd"   // the path of an inherited memory file with the value
+)
+
 var (
-	namePattern  = regexp.MustCompile(`^[A-Za-z0-9_/+=.@-]+$`)
 	labelPattern = regexp.MustCompile(`^[A-Za-z0-9_/+=.@:-]+$`)
 	regionName   = regexp.MustCompile(`^[a-z0-9-]+$`)
 	arnPattern   = regexp.MustCompile(`^acs:kms:([a-z0-9-]+):([0-9]+):secret/(.*)$`)
@@ -57,33 +73,60 @@ func IsReference(text string) bool {
 	return strings.HasPrefix(text, "kms://") || strings.HasPrefix(text, "acs:kms:")
 }
 
-// ParseRef parses a whole reference:
+// SyntaxError is what is wrong with a reference, and where. Its text names the
+// place as "character N", counted from 1.
+type SyntaxError struct {
+	Offset int // in bytes from the start of the text
+	At     int // in characters from the start of the text, 0 for the first
+	Err    error
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("character %d: %s", e.At+1, e.Err) }
+
+// Unwrap gives the fault without its place.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// Shift is a fault found in the rest of text that begins at offset, as a fault of
+// text.
+func Shift(text string, offset int, err error) error {
+	inner := &SyntaxError{Err: err}
+	if at, ok := errors.AsType[*SyntaxError](err); ok {
+		inner = at
+	}
+	at := min(offset+inner.Offset, len(text))
+	return &SyntaxError{Offset: at, At: utf8.RuneCountInString(text[:at]), Err: inner.Err}
+}
+
+// ParseRef parses a whole reference at the stage [StageCurrent]; see [ParseRefAt].
+func ParseRef(text string) (Ref, error) { return ParseRefAt(text, StageCurrent) }
+
+// ParseRefAt parses a whole reference, at a stage of its own or else at stage:
 //
 //	kms://NAME[?option&...][#selector]
 //	acs:kms:REGION:ACCOUNT:secret/NAME[?option&...][#selector]
 //
 // It splits by hand at the first ? and #, because names may hold characters that
-// a URL parser would take for user info, host or escapes. The error wraps
-// [ErrName] when the name part is impossible.
-func ParseRef(text string) (Ref, error) {
-	head, selector, hasSelector := strings.Cut(text, "#")
-	head, options, hasOptions := strings.Cut(head, "?")
+// a URL parser would take for user info, host or escapes. The error is a
+// *[SyntaxError], and wraps [ErrName] when the name part is impossible.
+func ParseRefAt(text, stage string) (Ref, error) {
+	before, selector, hasSelector := strings.Cut(text, "#")
+	head, options, hasOptions := strings.Cut(before, "?")
 	id, err := parseHead(head)
 	if err != nil {
-		return Ref{}, err
-	}
-	if hasOptions {
-		if err := id.setOptions(options); err != nil {
-			return Ref{}, err
-		}
-	}
-	if id.Version == "" && id.Stage == "" {
-		id.Stage = StageCurrent
+		return Ref{}, Shift(text, 0, err)
 	}
 	ref := Ref{ID: id}
+	if hasOptions {
+		if err := ref.setOptions(options); err != nil {
+			return Ref{}, Shift(text, len(head)+1, err)
+		}
+	}
+	if ref.ID.Version == "" && ref.ID.Stage == "" {
+		ref.ID.Stage = stage
+	}
 	if hasSelector {
 		if ref.Selector, err = ParseSelector(selector); err != nil {
-			return Ref{}, err
+			return Ref{}, Shift(text, len(before)+1, err)
 		}
 	}
 	return ref, nil
@@ -91,61 +134,29 @@ func ParseRef(text string) (Ref, error) {
 
 func parseHead(head string) (ID, error) {
 	var id ID
+	offset := len("kms://")
 	if name, ok := strings.CutPrefix(head, "kms://"); ok {
 		id.Name = name
 	} else if m := arnPattern.FindStringSubmatch(head); m != nil {
 		id.Region, id.Account, id.Name = m[1], m[2], m[3]
+		offset = len(head) - len(id.Name)
 	} else if strings.HasPrefix(head, "acs:kms:") {
 		return ID{}, fmt.Errorf("%q: %w: want acs:kms:REGION:ACCOUNT:secret/NAME", head, ErrName)
 	} else {
 		return ID{}, fmt.Errorf("not a reference: want kms://NAME or an ARN, got %q", head)
 	}
-	if len(id.Name) > maxName || !namePattern.MatchString(id.Name) {
-		return ID{}, fmt.Errorf("name %q: %w: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -", id.Name, ErrName)
+	if at := badCharacter(id.Name); at >= 0 || len(id.Name) > maxName || id.Name == "" {
+		return ID{}, Shift(head, offset+max(at, 0), fmt.Errorf("name %q: %w: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -", id.Name, ErrName))
 	}
 	return id, nil
 }
 
-func (id *ID) setOptions(options string) error {
-	given := map[string]bool{}
-	for option := range strings.SplitSeq(options, "&") {
-		name, value, _ := strings.Cut(option, "=")
-		if given[name] {
-			return fmt.Errorf("option %q is given twice", name)
-		}
-		given[name] = true
-		if err := id.setOption(name, value); err != nil {
-			return err
-		}
-	}
-	if id.Stage != "" && id.Version != "" {
-		return errors.New("options stage and version exclude each other")
-	}
-	return nil
-}
-
-func (id *ID) setOption(name, value string) error {
-	pattern, what := labelPattern, "a label or version id"
-	target := &id.Stage
-	switch name {
-	case "stage":
-	case "version":
-		target = &id.Version
-	case "auth":
-		target, what = &id.Auth, "the name of an auth profile"
-	case "region":
-		if id.Account != "" {
-			return errors.New("option \"region\": an ARN has its region already")
-		}
-		target, pattern, what = &id.Region, regionName, "a region"
-	default:
-		return fmt.Errorf("unknown option %q: want stage=LABEL, version=ID, region=REGION or auth=PROFILE", name)
-	}
-	if len(value) > maxLabel || !pattern.MatchString(value) {
-		return fmt.Errorf("option %q: %q is not %s", name, value, what)
-	}
-	*target = value
-	return nil
+// badCharacter is the place of the first character that no name may hold; -1 for
+// none.
+func badCharacter(name string) int {
+	return strings.IndexFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_/+=.@-", r)
+	})
 }
 
 // Pinned tells whether the ID names one version: it never changes, and is never
@@ -164,41 +175,5 @@ func (id ID) SecretName() string {
 // Label names the secret in metrics: the name or ARN, and where the reference says
 // more than that, the region and the login.
 func (id ID) Label() string {
-	return ID{Auth: id.Auth, Region: id.Region, Account: id.Account, Name: id.Name, Stage: StageCurrent}.text("")
-}
-
-// String is the reference to the whole secret; it parses back to the same ID.
-func (id ID) String() string { return id.text("kms://") }
-
-func (id ID) text(scheme string) string {
-	text := id.SecretName()
-	if id.Account == "" {
-		text = scheme + text
-	}
-	var options []string
-	option := func(name, value string) {
-		if value != "" {
-			options = append(options, name+"="+value)
-		}
-	}
-	option("version", id.Version)
-	if id.Stage != StageCurrent {
-		option("stage", id.Stage)
-	}
-	if id.Account == "" {
-		option("region", id.Region)
-	}
-	option("auth", id.Auth)
-	if len(options) > 0 {
-		text += "?" + strings.Join(options, "&")
-	}
-	return text
-}
-
-// String parses back to the same Ref.
-func (r Ref) String() string {
-	if r.Selector.Kind == Whole {
-		return r.ID.String()
-	}
-	return r.ID.String() + "#" + r.Selector.Text
+	return strings.TrimPrefix(ID{Auth: id.Auth, Region: id.Region, Account: id.Account, Name: id.Name, Stage: StageCurrent}.String(), "kms://")
 }

@@ -20,6 +20,11 @@ type Value struct {
 	// NextRotation is when KMS means to rotate the secret next (NextRotationDate of
 	// the answer); zero for a secret that KMS does not rotate by itself.
 	NextRotation time.Time
+	// Binary tells that the SecretDataType was binary: the bytes are base64, by a
+	// convention that KMS does not enforce.
+	Binary bool
+	// Absent stands for a secret that is not there, and that nobody must have.
+	Absent bool
 
 	data func() []byte
 }
@@ -53,5 +58,5 @@ func (v Value) Bytes() []byte {
 // Same tells whether w is the same version with the same bytes. Both count: a
 // label can move back to an older version, and a managed secret may keep an id.
 func (v Value) Same(w Value) bool {
-	return v.Version == w.Version && bytes.Equal(v.Bytes(), w.Bytes())
+	return v.Version == w.Version && v.Binary == w.Binary && v.Absent == w.Absent && bytes.Equal(v.Bytes(), w.Bytes())
 }

@@ -10,7 +10,7 @@ trap 'rm -f "$log"' EXIT
 for package in "$@"; do
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz'); do
 		echo "fuzzing $package $target for $time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" >"$log" 2>&1
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 100x "$package" >"$log" 2>&1
 		status=$?
 		tail -n 4 "$log"
 		if [ $status -ne 0 ] && { grep -q 'Failing input' "$log" || ! grep -q 'context deadline exceeded' "$log"; }; then

@@ -38,6 +38,27 @@ func Outage(err error) bool {
 	return ok && f.Outage()
 }
 
+// Absent tells whether err says that there is no such secret.
+func Absent(err error) bool {
+	f, ok := errors.AsType[interface {
+		error
+		Absent() bool
+	}](err)
+	return ok && f.Absent()
+}
+
+// OrAbsent is fetch, for which a secret that is not there is a value too where nobody
+// must have it.
+func OrAbsent(fetch PatientFetch, dispensable func(secret.ID) bool) PatientFetch {
+	return func(ctx, patience context.Context, id secret.ID) (secret.Value, error) {
+		value, err := fetch(ctx, patience, id)
+		if err != nil && Absent(err) && dispensable(id) {
+			return secret.Value{Absent: true}, nil
+		}
+		return value, err
+	}
+}
+
 func reason(err error) string {
 	if f, ok := errors.AsType[Failure](err); ok {
 		return f.Reason()

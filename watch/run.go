@@ -113,10 +113,14 @@ func (r *run) ended(got result) {
 	before, _ := r.latest.Get(id)
 	how := reading{outcome: outcomeOf(got.err), rotation: before.NextRotation}
 	poll.last, poll.failed = now, ""
-	if got.err != nil {
+	switch {
+	case before.Absent && Absent(got.err): // not there yet, and nobody must have it
+		how.outcome = good
+		r.trouble.read(id)
+	case got.err != nil:
 		poll.failed = reason(got.err)
 		r.trouble.failed(id, got.err)
-	} else {
+	default:
 		poll.good = now
 		r.trouble.read(id)
 		r.metrics.SecretRead(id.Label(), id.Stage, now)

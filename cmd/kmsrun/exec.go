@@ -18,6 +18,7 @@ import (
 	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/kms"
 	"github.com/kmsrun/kmsrun/metrics"
+	"github.com/kmsrun/kmsrun/watch"
 )
 
 const execLong = `Fetch the declared secrets, give them to COMMAND as environment variables and
@@ -48,15 +49,7 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // the command's flags are the command's
-	flags.StringP("config", "c", "", "declaration `file`")
-	flags.StringArrayP("env", "e", nil, "variable from a reference: `NAME=REF` (repeatable)")
-	flags.StringArrayP("file", "f", nil, "file from a reference: `NAME=REF` (repeatable)")
-	flags.String("dev", "", "run on an embedded emulator that holds the secrets of this seed `file`: no account needed")
-	flags.Bool("no-scan-env", false, "leave inherited references alone")
-	flags.Bool("once", false, "fetch, render, then become the command: no watching, no second process")
-	flags.Bool("pristine", false, "start from an empty environment instead of the inherited one")
-	flags.Bool("pass-credentials", false, "let the command inherit the access key variables that kmsrun used")
-	addSettings(flags)
+	addExec(flags)
 	cmd.RunE = func(cmd *cobra.Command, argv []string) error {
 		ended, err := runExec(cmd.Flags(), argv, out)
 		if err == nil {
@@ -67,6 +60,8 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 	}
 	return cmd
 }
+
+var errOnceListens = errors.New("--once leaves no process that could serve http.listen: want one of them")
 
 func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
@@ -100,7 +95,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	}
 	plan.Once, _ = flags.GetBool("once")
 	if plan.Once && c.HTTP.Listen != "" {
-		return inject.Status{}, errors.New("--once leaves no process that could serve http.listen: want one of them")
+		return inject.Status{}, errOnceListens
 	}
 	if err := connect(ctx, &plan, flags, dev); err != nil {
 		return inject.Status{}, err
@@ -120,6 +115,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
+	source.Stage, _ = flags.GetString("stage")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
 		return config.Config{}, err
@@ -146,7 +142,7 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 		if err != nil {
 			return err
 		}
-		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, client.GetPatiently, client.WaitsFor
+		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, watch.OrAbsent(client.GetPatiently, plan.Config.Dispensable), client.WaitsFor
 		drop = login.Used(ids)
 		if !plan.Once {
 			go client.Keep(ctx)
@@ -155,7 +151,7 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 	if pass, _ := flags.GetBool("pass-credentials"); pass {
 		drop = nil
 	}
-	if pristine, _ := flags.GetBool("pristine"); pristine {
+	if pristine, err := flags.GetBool("pristine"); pristine || err != nil { // a command without the flag starts no program
 		return nil
 	}
 	var dropped []string

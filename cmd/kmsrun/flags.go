@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/secret"
 )
 
 // settings maps flags to the keys of the declaration that they set.
@@ -31,10 +32,32 @@ var settings = []struct {
 	{"stop-timeout", "`duration` from that signal to SIGKILL (default 30s)", []string{"child", "stop_timeout"}},
 }
 
-// addSettings defines the flags of settings; config parses and checks their text.
-func addSettings(flags *pflag.FlagSet) {
+// addDeclaration defines the flags that say what is declared, as far as files go.
+func addDeclaration(flags *pflag.FlagSet) {
+	flags.StringP("config", "c", "", "declaration `file`")
+	flags.StringArrayP("file", "f", nil, "file from a reference: `NAME=REF` (repeatable)")
+	flags.String("dev", "", "run on an embedded emulator that holds the secrets of this seed `file`: no account needed")
+	flags.String("stage", "", "stage `label` of all references that say none, such as ACSPrevious (default ACSCurrent)")
+}
+
+// addExec defines the flags of exec.
+func addExec(flags *pflag.FlagSet) {
+	addDeclaration(flags)
+	flags.StringArrayP("env", "e", nil, "variable from a reference: `NAME=REF` (repeatable)")
+	flags.Bool("no-scan-env", false, "leave inherited references alone")
+	flags.Bool("once", false, "fetch, render, then become the command: no watching, no second process")
+	flags.Bool("pristine", false, "start from an empty environment instead of the inherited one")
+	flags.Bool("pass-credentials", false, "let the command inherit the access key variables that kmsrun used")
+	addSettings(flags)
+}
+
+// addSettings defines the flags of settings, or those named; config parses and checks
+// their text.
+func addSettings(flags *pflag.FlagSet, names ...string) {
 	for _, s := range settings {
-		flags.String(s.flag, "", s.usage)
+		if len(names) == 0 || slices.Contains(names, s.flag) {
+			flags.String(s.flag, "", s.usage)
+		}
 	}
 }
 
@@ -76,6 +99,9 @@ const fromTwin = "kmsrun_from_twin"
 // not set at all.
 func origin(flags *pflag.FlagSet, name string) (where string, ok bool) {
 	f := flags.Lookup(name)
+	if f == nil {
+		return "", false // not a flag of this command
+	}
 	if _, ok := f.Annotations[fromTwin]; ok {
 		return twin(name), true
 	}
@@ -94,8 +120,16 @@ func overrides(flags *pflag.FlagSet) ([]config.Override, error) {
 		off, _ := flags.GetBool("no-scan-env")
 		all = append(all, config.Override{Key: []string{"scan_env"}, Value: strconv.FormatBool(!off), From: where})
 	}
+	if flags.Lookup("no-scan-env") == nil { // inherited references are for a program
+		all = append(all, config.Override{Key: []string{"scan_env"}, Value: "false"})
+	}
 	if where, ok := origin(flags, "endpoint"); ok && flags.Lookup("dev").Value.String() != "" {
 		return nil, fmt.Errorf("%s: --dev brings its own endpoint: want one of them", where)
+	}
+	if where, ok := origin(flags, "stage"); ok {
+		if label := flags.Lookup("stage").Value.String(); !secret.IsLabel(label) {
+			return nil, fmt.Errorf("%s: %q is not a label", where, label)
+		}
 	}
 	for flag, key := range map[string][]string{"env": {"env"}, "file": {"files", "items"}} {
 		entries, _ := flags.GetStringArray(flag)

@@ -41,7 +41,7 @@ func run(args []string) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(execCommand(out, &status), emulatorCommand(out), versionCommand())
+	root.AddCommand(execCommand(out, &status), renderCommand(out, &status), checkCommand(), schemaCommand(), emulatorCommand(out), versionCommand())
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
@@ -75,6 +75,9 @@ func buildVersion() string {
 
 // statusOf is the exit status for a failure of our own.
 func statusOf(err error) int {
+	if own, ok := errors.AsType[*statusError](err); ok {
+		return own.status
+	}
 	if start, ok := errors.AsType[*inject.StartError](err); ok {
 		return start.Status
 	}
