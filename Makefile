@@ -33,7 +33,9 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
-	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
+	@command -v java >/dev/null || echo "SKIPPED: Java's reading of properties files: no java"
+	@command -v node >/dev/null || echo "SKIPPED: node's reading of dotenv files: no node"
+	@docker info >/dev/null 2>&1 || echo "SKIPPED: the image, and docker's reading of env-files: no Docker engine answers"
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes
