@@ -49,7 +49,9 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
-	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
+	@command -v java >/dev/null || echo "SKIPPED: Java's reading of properties files: no java"
+	@command -v node >/dev/null || echo "SKIPPED: node's reading of dotenv files: no node"
+	@docker info >/dev/null 2>&1 || echo "SKIPPED: the image, and docker's reading of env-files: no Docker engine answers"
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes

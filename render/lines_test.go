@@ -59,6 +59,15 @@ func beyondBMP(text string) bool {
 
 func hasBreak(value string) bool { return strings.ContainsAny(value, "\r\n") }
 
+// missing skips what this machine can't do, unless it is CI's.
+func missing(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s: %v", what, err)
+	}
+	t.Skipf("SKIPPED: %s: %v", what, err)
+}
+
 func sameValues(t *testing.T, reader string, got, want map[string]string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -101,7 +110,7 @@ func TestDotenvReadByNode(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("SKIPPED: node's reading of dotenv files: no node")
+		missing(t, "node's reading of dotenv files", err)
 	}
 	want := without(hostile, func(value string) bool { return strings.Contains(value, "'") || noDotenv(value) })
 	file, err := writers["dotenv"](documentOf(t, want), config.Config{})
@@ -116,7 +125,7 @@ func TestDotenvReadByNode(t *testing.T) {
 	cmd.Env = []string{"ONLY=this"}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Skipf("SKIPPED: node's reading of dotenv files: %s", out)
+		missing(t, "node's reading of dotenv files", err)
 	}
 	var got map[string]string
 	if err := json.Unmarshal(out, &got); err != nil {
@@ -220,7 +229,7 @@ func dockerReads(t *testing.T, path string) map[string]string {
 		cmd.Stdin = strings.NewReader(stdin)
 		out, err := cmd.Output()
 		if err != nil {
-			t.Skipf("SKIPPED: docker's reading of env-files: %s: %v", args[0], err)
+			missing(t, "docker's reading of env-files", err)
 		}
 		return strings.TrimSpace(string(out))
 	}
@@ -258,7 +267,7 @@ func TestPropertiesReadBack(t *testing.T) {
 	sameValues(t, "the properties library", read, common)
 	java, err := exec.LookPath("java")
 	if err != nil {
-		t.Skip("SKIPPED: Java's reading of properties: no java")
+		missing(t, "Java's reading of properties", err)
 	}
 	dir := t.TempDir()
 	program := `import java.io.*; import java.util.*; import java.nio.charset.*;
@@ -275,7 +284,7 @@ class Read { public static void main(String[] a) throws Exception {
 	}
 	out, err := exec.Command(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", filepath.Join(dir, "Read.java"), filepath.Join(dir, "a.properties")).Output()
 	if err != nil {
-		t.Skipf("SKIPPED: Java's reading of properties: %v (a JDK runs a source file)", err)
+		missing(t, "Java's reading of properties; a JDK runs a source file", err)
 	}
 	got := map[string]string{}
 	for line := range strings.Lines(string(out)) {
