@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/kmsrun/kmsrun/config"
 )
 
 // Generation is one whole rendering: immutable, comparable with another, and
@@ -15,9 +17,10 @@ type Generation struct {
 	files func() map[string]File
 }
 
-// File is the content and permission bits of one file.
+// File is the content, permission bits and owner of one file.
 type File struct {
 	Mode    fs.FileMode
+	Owner   config.Owner // empty: ours
 	content func() []byte
 }
 
@@ -27,7 +30,7 @@ func NewFile(content []byte, mode fs.FileMode) File {
 }
 
 func (f File) equal(g File) bool {
-	return f.Mode == g.Mode && bytes.Equal(f.content(), g.content())
+	return f.Mode == g.Mode && f.Owner == g.Owner && bytes.Equal(f.content(), g.content())
 }
 
 func newGeneration(env map[string][]byte, files map[string]File) Generation {

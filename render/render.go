@@ -40,7 +40,9 @@ func Render(c config.Config, filesDir string, snapshot secret.Snapshot) (Generat
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Files.Items)) {
 		item := c.Files.Items[name]
-		files[name] = NewFile(r.text("file "+name, item.From), c.Files.ModeOf(item))
+		file := NewFile(r.text("file "+name, item.From), c.Files.ModeOf(item))
+		file.Owner = c.Files.OwnerOf(item)
+		files[name] = file
 	}
 	if err := r.failures.ErrorOrNil(); err != nil {
 		return Generation{}, err
