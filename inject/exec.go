@@ -107,6 +107,9 @@ func (e *Exec) Run() (Status, error) {
 			return Status{}, err
 		}
 		path = dir.Path()
+		if doubt := render.SubPath(path, e.Lookup); doubt != "" {
+			e.Log.Warn("the directory for files will not show changes", "why", doubt)
+		}
 	}
 	f := first{exec: e}
 	snapshot, generation, status, err := f.get(path)
@@ -120,7 +123,7 @@ func (e *Exec) Run() (Status, error) {
 	if e.Once {
 		return e.become(dir, generation, f.kept)
 	}
-	defer remove(dir)
+	defer func() { e.leave(dir) }()
 	return e.watchOver(dir, snapshot, generation, f.kept)
 }
 
@@ -194,6 +197,17 @@ func publish(dir *render.Dir, g render.Generation, now time.Time) error {
 func remove(dir *render.Dir) {
 	if dir != nil {
 		dir.Remove()
+	}
+}
+
+// leave removes the files at the end, or leaves them if the declaration says so.
+func (e *Exec) leave(dir *render.Dir) {
+	if dir == nil || e.Config.Files.KeepOnExit != "true" {
+		remove(dir)
+		return
+	}
+	if err := dir.Keep(); err != nil {
+		e.Log.Warn("the next kmsrun may remove the files that are left", "dir", dir.Path(), "err", err)
 	}
 }
 

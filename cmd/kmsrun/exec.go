@@ -99,6 +99,9 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if plan.Once && c.HTTP.Listen != "" {
 		return inject.Status{}, errors.New("--once leaves no process that could serve http.listen: want one of them")
 	}
+	if plan.Once && c.Files.KeepOnExit == "false" {
+		return inject.Status{}, errors.New("--once leaves no process that could remove files, as files.keep_on_exit: false wants: want one of them")
+	}
 	if err := connect(ctx, &plan, flags, dev); err != nil {
 		return inject.Status{}, err
 	}
