@@ -38,15 +38,17 @@ skips: ## one loud line for each thing that is not here, and that some test want
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator
 
-stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
+stress: ## 200 publishers killed at random; every way of logging in, with tokens of seconds, for STRESSTIME
+	KMSRUN_TEST_KILLS=200 go test -count 1 -timeout 10m -run '^TestKilled' -v ./render
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
 loopback: ## the tests that use the network, where there is nothing but lo; the kernel counts who wants more
 	@unshare -rn ip link set lo up 2>/dev/null || { echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made'; exit 0; }; \
 	go build ./... && unshare -rn sh test/loopback.sh $(NETWORKED)
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; the emulator on one core
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; of publishing 100 files; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
+	go test -run '^$$' -bench . -benchmem ./render
 	go test -run '^$$' -bench . ./cmd/kmsrun
 	go test -run '^$$' -bench . -benchmem -cpu 1 ./emulator
 

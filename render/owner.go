@@ -16,6 +16,17 @@ type ownerKey = config.Owner
 
 var asWeAre = ids{-1, -1}
 
+// with is o after a chown to other.
+func (o ids) with(other ids) ids {
+	if other.user != -1 {
+		o.user = other.user
+	}
+	if other.group != -1 {
+		o.group = other.group
+	}
+	return o
+}
+
 // lookUpOwners finds the ids of every owner of files.
 func lookUpOwners(files map[string]File) (map[ownerKey]ids, error) {
 	found := map[ownerKey]ids{}

@@ -20,6 +20,10 @@ func (d *Dir) shows(files map[string]File, owners map[ownerKey]ids, dirMode fs.F
 		return false
 	}
 	defer generation.Close()
+	made, err := d.wouldBelongTo()
+	if err != nil {
+		return false
+	}
 	dirs, seen := map[string]bool{".": true}, 0
 	for name := range files {
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
@@ -37,8 +41,8 @@ func (d *Dir) shows(files map[string]File, owners map[ownerKey]ids, dirMode fs.F
 		}
 		seen++
 		file, isFile := files[name]
-		same = isFile && d.isFile(generation, name, info, file, owners[file.Owner]) ||
-			dirs[name] && info.IsDir() && info.Mode().Perm() == dirMode && d.belongs(info, asWeAre)
+		same = isFile && isFileThere(generation, name, info, file, made.with(owners[file.Owner])) ||
+			dirs[name] && info.IsDir() && info.Mode().Perm() == dirMode && belongs(info, made)
 		if !same {
 			return fs.SkipAll
 		}
@@ -56,29 +60,28 @@ func (d *Dir) hasLinks(files map[string]File) bool {
 	return true
 }
 
-func (d *Dir) isFile(generation *os.Root, name string, info fs.FileInfo, file File, owner ids) bool {
-	if info.Mode() != file.Mode || !d.belongs(info, owner) || info.Size() != int64(len(file.content())) {
+func isFileThere(generation *os.Root, name string, info fs.FileInfo, file File, owner ids) bool {
+	if info.Mode() != file.Mode || !belongs(info, owner) || info.Size() != int64(len(file.content())) {
 		return false
 	}
 	content, err := generation.ReadFile(name)
 	return err == nil && bytes.Equal(content, file.content())
 }
 
-// belongs tells whether something has the owner that it would get if it were made now.
-func (d *Dir) belongs(info fs.FileInfo, owner ids) bool {
+// wouldBelongTo is the owner of what is made in the directory now.
+func (d *Dir) wouldBelongTo() (ids, error) {
+	info, err := d.root.Stat(".")
+	if err != nil {
+		return ids{}, err
+	}
+	owner := ids{os.Geteuid(), os.Getegid()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&fs.ModeSetgid != 0 {
+		owner.group = int(stat.Gid)
+	}
+	return owner, nil
+}
+
+func belongs(info fs.FileInfo, owner ids) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return false
-	}
-	user, group := os.Geteuid(), os.Getegid()
-	if top, err := d.root.Stat("."); err == nil && top.Mode()&fs.ModeSetgid != 0 {
-		group = int(top.Sys().(*syscall.Stat_t).Gid)
-	}
-	if owner.user != -1 {
-		user = owner.user
-	}
-	if owner.group != -1 {
-		group = owner.group
-	}
-	return int(stat.Uid) == user && int(stat.Gid) == group
+	return ok && int(stat.Uid) == owner.user && int(stat.Gid) == owner.group
 }
