@@ -84,11 +84,15 @@ func (l *logText) String() string {
 func begin(t *testing.T, v *vault, declaration, script string) *run {
 	t.Helper()
 	r := prepare(t, v, declaration, script)
+	r.start()
+	return r
+}
+
+func (r *run) start() {
 	go func() {
 		r.status, r.err = r.exec.Run()
 		close(r.ended)
 	}()
-	return r
 }
 
 func prepare(t *testing.T, v *vault, declaration, script string) *run {
