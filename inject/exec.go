@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,9 +35,11 @@ type Plan struct {
 
 	Interactive bool // stdin is a terminal
 
-	Fetch      watch.Fetch        // while watching
-	FetchFirst watch.PatientFetch // before the start
-	WaitsFor   func() error       // what FetchFirst met last, for a start that takes long
+	Fetch      watch.Fetch                   // while watching
+	FetchFirst watch.PatientFetch            // before the start
+	WaitsFor   func() error                  // what FetchFirst met last, for a start that takes long
+	Reload     func() (config.Config, error) // the declaration as its files are now; nil: it never changes
+	Inputs     func(config.Config) []string  // the files to watch for edits
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
 	BeforeExec func()                      // called before this process becomes the program
@@ -51,7 +52,7 @@ type Exec struct {
 	Plan
 	pings   chan chan struct{} // answered by whatever select turns
 	started atomic.Bool
-	watcher *watch.Watcher // nil where nothing is to be watched
+	watcher atomic.Pointer[watch.Watcher] // of the present declaration; nil where nothing is to be watched
 }
 
 // NewExec prepares a run; nothing starts yet.
@@ -60,15 +61,7 @@ func NewExec(p Plan) *Exec {
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
-	var ids []secret.ID
-	for _, id := range p.Config.IDs() {
-		if !id.Pinned() {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) > 0 && !p.Once {
-		e.watcher = watch.New(p.Config.Watch, p.Config.KMS.Concurrency, ids, p.Fetch, p.Log, p.Metrics)
-	}
+	e.watcher.Store(e.newWatcher(p.Config))
 	return e
 }
 
@@ -87,10 +80,11 @@ func (e *Exec) State() metrics.State {
 			}
 		},
 		Refresh: func() bool {
-			if e.watcher != nil {
-				e.watcher.Refresh()
+			watcher := e.watcher.Load()
+			if watcher != nil {
+				watcher.Refresh()
 			}
-			return e.watcher != nil
+			return watcher != nil
 		},
 	}
 }
@@ -123,7 +117,6 @@ func (e *Exec) Run() (Status, error) {
 	if e.Once {
 		return e.become(dir, generation, f.kept)
 	}
-	defer func() { e.leave(dir) }()
 	return e.watchOver(dir, snapshot, generation, f.kept)
 }
 
@@ -159,6 +152,7 @@ func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.S
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
 	l := &loop{Exec: e, dir: dir, snapshot: snapshot, generation: generation}
+	defer func() { e.leave(l.dir) }()
 	if err := l.start("start"); err != nil {
 		return Status{}, err
 	}
@@ -172,14 +166,11 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 	l.served()
 
 	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	defer watching.Wait()
+	l.ctx = ctx
+	defer l.watching.Wait()
 	defer cancel()
-	if e.watcher != nil {
-		updates := make(chan secret.Snapshot)
-		l.updates = updates
-		watching.Go(func() { e.watcher.Run(ctx, snapshot, updates) })
-	}
+	l.beginEpoch()
+	l.lookOnce()
 	return l.run()
 }
 

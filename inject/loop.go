@@ -1,10 +1,13 @@
 package inject
 
 import (
+	"context"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/render"
 	"github.com/kmsrun/kmsrun/secret"
 )
@@ -13,9 +16,12 @@ import (
 // belong to the goroutine of run.
 type loop struct {
 	*Exec
-	dir     *render.Dir // nil without files
-	child   *child
-	updates <-chan secret.Snapshot // nil where nothing is watched
+	dir      *render.Dir // nil without files
+	child    *child
+	ctx      context.Context // of everything that is watched
+	watching sync.WaitGroup
+	epoch
+	reload reloading
 
 	snapshot   secret.Snapshot   // what generation was rendered from
 	generation render.Generation // the newest that is published
@@ -60,6 +66,12 @@ func (l *loop) run() (Status, error) {
 			l.applyUnlessEnded(snapshot)
 		case <-l.again:
 			l.applyUnlessEnded(l.unpublished)
+		case <-l.edits:
+			l.edited()
+		case <-l.reload.again:
+			l.edited()
+		case r := <-l.reload.done:
+			l.reloadEnded(r)
 		case s := <-l.Signals:
 			l.forward(s)
 		case status := <-l.child.done:
@@ -147,14 +159,7 @@ func (l *loop) applyUnlessEnded(snapshot secret.Snapshot) {
 // the program. Until all of that has worked, everything stays as it is.
 func (l *loop) apply(snapshot secret.Snapshot) {
 	l.again = nil
-	path := ""
-	if l.dir != nil {
-		path = l.dir.Path()
-	}
-	next, err := render.Render(l.Config, path, snapshot)
-	if err == nil {
-		err = fits(l.Argv, next.Environ(l.Environ))
-	}
+	next, err := l.renderNext(l.Config, l.dir, snapshot)
 	if err != nil {
 		l.Metrics.Generation("failed")
 		for _, failure := range Wrapped(err) {
@@ -162,8 +167,7 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 		}
 		return
 	}
-	change := next.Since(l.generation)
-	if len(change.Files) > 0 {
+	if len(next.Since(l.generation).Files) > 0 {
 		if err := publish(l.dir, next, time.Now()); err != nil {
 			l.Metrics.Generation("failed")
 			l.Log.Error("the new files can't be published; keeping the present ones and trying again", "err", err, "in", publishAgain)
@@ -172,6 +176,25 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 		}
 		l.sweepDir()
 	}
+	l.turn(snapshot, next)
+}
+
+// renderNext renders a snapshot under a declaration, for the program that runs.
+func (l *loop) renderNext(c config.Config, dir *render.Dir, snapshot secret.Snapshot) (render.Generation, error) {
+	path := ""
+	if dir != nil {
+		path = dir.Path()
+	}
+	next, err := render.Render(c, path, snapshot)
+	if err == nil {
+		err = fits(l.Argv, next.Environ(l.Environ))
+	}
+	return next, err
+}
+
+// turn makes a published generation the present one, and tells the program.
+func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
+	change := next.Since(l.generation)
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()

@@ -81,7 +81,12 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if err != nil {
 		return inject.Status{}, err
 	}
-	c, err := load(flags, dev)
+	source, err := sourceOf(flags, dev)
+	if err != nil {
+		return inject.Status{}, err
+	}
+	declared := &declaration{source: source}
+	c, err := declared.load()
 	if err != nil {
 		return inject.Status{}, err
 	}
@@ -92,7 +97,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	go dev.serve(ctx, log)
 
 	plan := inject.Plan{
-		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
+		Config: c, Reload: declared.load, Inputs: declared.inputs, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
 		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
@@ -116,16 +121,16 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	return run.Run()
 }
 
-// load reads the declaration with everything that lies above the file.
-func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
+// sourceOf is the declaration with everything that lies above the file.
+func sourceOf(flags *pflag.FlagSet, dev *devEmulator) (config.Source, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
-		return config.Config{}, err
+		return config.Source{}, err
 	}
 	source.Overrides = append(source.Overrides, dev.overrides()...)
-	return config.Load(source)
+	return source, nil
 }
 
 func stdinIsTerminal() bool {
