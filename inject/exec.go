@@ -144,14 +144,20 @@ func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.S
 			_ = syscall.Kill(os.Getpid(), number)
 		}
 	}
-	err := become(e.Argv, generation.Environ(e.Environ))
+	memory := memoryFiles{}
+	err := memory.set(generation.FDs())
+	if err == nil {
+		err = memory.passing(func() error {
+			return become(e.Argv, append(generation.Environ(e.Environ), memory.environ()...))
+		})
+	}
 	remove(dir)
 	return Status{}, err
 }
 
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
-	l := &loop{Exec: e, dir: dir, snapshot: snapshot, generation: generation}
+	l := &loop{Exec: e, dir: dir, memory: memoryFiles{}, snapshot: snapshot, generation: generation}
 	defer func() { e.leave(l.dir) }()
 	if err := l.start("start"); err != nil {
 		return Status{}, err

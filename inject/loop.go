@@ -17,6 +17,7 @@ import (
 type loop struct {
 	*Exec
 	dir      *render.Dir // nil without files
+	memory   memoryFiles
 	child    *child
 	ctx      context.Context // of everything that is watched
 	watching sync.WaitGroup
@@ -52,7 +53,10 @@ func (s stop) String() string {
 }
 
 // told remembers advice that is worth a line once.
-type told struct{ files, env bool }
+type told struct {
+	files, env bool
+	restart    []string // keys of the declaration that need one
+}
 
 // publishAgain is the pause before another try to publish, after a full or
 // read-only filesystem for example.
@@ -96,7 +100,14 @@ func (l *loop) run() (Status, error) {
 
 // start starts the program with the newest generation.
 func (l *loop) start(why string) error {
-	child, err := start(l.Argv, l.generation.Environ(l.Environ))
+	if err := l.memory.set(l.generation.FDs()); err != nil {
+		return err
+	}
+	var child *child
+	err := l.memory.passing(func() (err error) {
+		child, err = start(l.Argv, append(l.generation.Environ(l.Environ), l.memory.environ()...))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -187,7 +198,7 @@ func (l *loop) renderNext(c config.Config, dir *render.Dir, snapshot secret.Snap
 	}
 	next, err := render.Render(c, path, snapshot)
 	if err == nil {
-		err = fits(l.Argv, next.Environ(l.Environ))
+		err = fits(l.Argv, environAtMost(next, l.Environ))
 	}
 	return next, err
 }

@@ -101,8 +101,11 @@ func (e *Exec) readable(c config.Config) error {
 func (l *loop) reloadEnded(r reloaded) {
 	dirty, silent := l.reload.dirty, l.reload.silent
 	l.reload = reloading{}
-	if len(r.restart) > 0 && !silent {
+	if r.err == nil && len(r.restart) > 0 && !slices.Equal(r.restart, l.told.restart) {
 		l.Log.Warn("the declaration was edited in keys that need a restart; their present values stay", "keys", r.restart)
+	}
+	if r.err == nil {
+		l.told.restart = r.restart
 	}
 	changed := r.err == nil && !r.config.Same(l.Config)
 	if changed && (l.stop != notStopping || !l.child.ended()) {

@@ -15,6 +15,7 @@ import (
 type Generation struct {
 	env   func() map[string][]byte
 	files func() map[string]File
+	fds   func() map[string][]byte // by the variable that is to hold the path
 }
 
 // File is the content, permission bits and owner of one file.
@@ -48,8 +49,17 @@ func (g Generation) Files() map[string]File {
 	return g.files()
 }
 
+// FDs maps variables to what their inherited memory file holds: they are to be set to
+// its path.
+func (g Generation) FDs() map[string][]byte {
+	if g.fds == nil {
+		return nil
+	}
+	return g.fds()
+}
+
 // Environ is the environment of the program: base, with the declared variables
-// over it.
+// over it. The variables of FDs are not in it.
 func (g Generation) Environ(base []string) []string {
 	declared := map[string][]byte{}
 	if g.env != nil {
@@ -58,7 +68,8 @@ func (g Generation) Environ(base []string) []string {
 	environ := make([]string, 0, len(base)+len(declared)) // never nil: os/exec would take that for our own
 	for _, variable := range base {
 		name, _, _ := strings.Cut(variable, "=")
-		if _, ours := declared[name]; !ours {
+		_, ours := declared[name]
+		if _, fd := g.FDs()[name]; !ours && !fd {
 			environ = append(environ, variable)
 		}
 	}
@@ -88,6 +99,10 @@ func (g Generation) Since(before Generation) Change {
 		oldEnv = before.env()
 	}
 	c.Env = differing(env, oldEnv, bytes.Equal)
+	// A program that was started with a file holds that one.
+	c.Env = append(c.Env, differing(g.FDs(), before.FDs(), bytes.Equal)...)
+	slices.Sort(c.Env)
+	c.Env = slices.Compact(c.Env)
 	c.Files = differing(g.Files(), before.Files(), File.equal)
 	return c
 }
