@@ -227,7 +227,10 @@ func (l *loop) sweepDir() {
 
 func (l *loop) logVersions(snapshot secret.Snapshot) {
 	for _, id := range snapshot.Changed(l.snapshot) {
-		before, _ := l.snapshot.Get(id)
+		before, had := l.snapshot.Get(id)
+		if !had {
+			continue // a reload brought it
+		}
 		now, _ := snapshot.Get(id)
 		l.Log.Info("secret changed", "secret", id.String(), "version", now.Version, "before", before.Version)
 	}
