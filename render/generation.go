@@ -30,6 +30,12 @@ func NewFile(content []byte, mode fs.FileMode) File {
 	return File{Mode: mode, content: func() []byte { return content }}
 }
 
+// OwnedBy is the same file of another owner.
+func (f File) OwnedBy(owner config.Owner) File {
+	f.Owner = owner
+	return f
+}
+
 func (f File) equal(g File) bool {
 	return f.Mode == g.Mode && f.Owner == g.Owner && bytes.Equal(f.content(), g.content())
 }

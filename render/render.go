@@ -40,9 +40,7 @@ func Render(c config.Config, filesDir string, snapshot secret.Snapshot) (Generat
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Files.Items)) {
 		item := c.Files.Items[name]
-		file := NewFile(r.text("file "+name, item.From), c.Files.ModeOf(item))
-		file.Owner = c.Files.OwnerOf(item)
-		files[name] = file
+		files[name] = NewFile(r.text("file "+name, item.From), c.Files.ModeOf(item)).OwnedBy(c.Files.OwnerOf(item))
 	}
 	if err := r.failures.ErrorOrNil(); err != nil {
 		return Generation{}, err
