@@ -158,7 +158,7 @@ func (e *Exec) become(dir *render.Dir, generation render.Generation, kept []os.S
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
 	l := &loop{Exec: e, dir: dir, memory: memoryFiles{}, snapshot: snapshot, generation: generation}
-	defer func() { e.leave(l.dir) }()
+	defer func() { e.finish(l.dir) }()
 	if err := l.start("start"); err != nil {
 		return Status{}, err
 	}
@@ -197,8 +197,8 @@ func remove(dir *render.Dir) {
 	}
 }
 
-// leave removes the files at the end, or leaves them if the declaration says so.
-func (e *Exec) leave(dir *render.Dir) {
+// finish removes the files at the end, or leaves them if the declaration says so.
+func (e *Exec) finish(dir *render.Dir) {
 	if dir == nil || e.Config.Files.KeepOnExit != "true" {
 		remove(dir)
 		return
