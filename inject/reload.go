@@ -166,7 +166,7 @@ func (l *loop) goOver(r reloaded) error {
 		return err
 	}
 	l.dir, l.again = dir, nil
-	l.epoch.end()
+	l.end()
 	l.forget(r.snapshot)
 	l.Config = r.config
 	if dir != nil {

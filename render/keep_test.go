@@ -82,7 +82,7 @@ func TestAnyDifferenceIsWritten(t *testing.T) {
 		all[name] = f
 		return all
 	}
-	inPresent := func(t *testing.T, dir, name string) string { return filepath.Join(dir, "..data", name) }
+	inPresent := func(dir, name string) string { return filepath.Join(dir, "..data", name) }
 	for name, test := range map[string]struct {
 		files  map[string]File
 		spoil  func(t *testing.T, dir string)
@@ -98,19 +98,19 @@ func TestAnyDifferenceIsWritten(t *testing.T) {
 		"one less, nested": {map[string]File{"sub/b": same["sub/b"]}, nil, true},
 		"its last":         {map[string]File{"a": same["a"], "z": NewFile([]byte("2"), 0o400)}, nil, true},
 		"somebody's file": {same, func(t *testing.T, dir string) {
-			write(t, inPresent(t, dir, "zz"), "theirs")
+			write(t, inPresent(dir, "zz"), "theirs")
 		}, true},
-		"somebody's directory": {same, func(t *testing.T, dir string) { mkdir(t, inPresent(t, dir, "zz")) }, true},
+		"somebody's directory": {same, func(t *testing.T, dir string) { mkdir(t, inPresent(dir, "zz")) }, true},
 		"somebody's mode": {same, func(t *testing.T, dir string) {
-			if err := os.Chmod(inPresent(t, dir, "sub"), 0o755); err != nil {
+			if err := os.Chmod(inPresent(dir, "sub"), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}, true},
 		"a link in a file's place": {same, func(t *testing.T, dir string) {
-			if err := os.Rename(inPresent(t, dir, "a"), filepath.Join(dir, "elsewhere")); err != nil {
+			if err := os.Rename(inPresent(dir, "a"), filepath.Join(dir, "elsewhere")); err != nil {
 				t.Fatal(err)
 			}
-			symlink(t, filepath.Join(dir, "elsewhere"), inPresent(t, dir, "a"))
+			symlink(t, filepath.Join(dir, "elsewhere"), inPresent(dir, "a"))
 		}, true},
 		"a link gone": {same, func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "a")); err != nil {
