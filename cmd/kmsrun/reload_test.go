@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/kmsrun/kmsrun/config"
 )
 
 // configMap is a volume as the kubelet writes it.
@@ -98,6 +100,36 @@ func TestReloadOfAConfigMap(t *testing.T) {
 	}
 	if strings.Contains(r.err.String(), canary("reload")) {
 		t.Error("a value is in the log")
+	}
+}
+
+// A declaration that does not reload stays as it was read, be it read again for the
+// sake of a template.
+func TestDeclarationReadAgain(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "kmsrun.yaml")
+	for _, test := range []struct{ reload, want string }{{"templates", "before"}, {"all", "after"}} {
+		save := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(file, []byte("env: {A: "+text+"}\nwatch: {reload: "+test.reload+"}"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := &declaration{source: config.Source{File: file}}
+		save("before")
+		if _, err := d.load(); err != nil {
+			t.Fatal(err)
+		}
+		save("after")
+		for range 2 {
+			c, err := d.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.Env["A"].Parts[0].Literal; got != test.want {
+				t.Errorf("%s: got %q, want %q", test.reload, got, test.want)
+			}
+		}
 	}
 }
 
