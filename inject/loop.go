@@ -56,6 +56,7 @@ func (s stop) String() string {
 type told struct {
 	files, env bool
 	restart    []string // keys of the declaration that need one
+	retry      bool     // that an edit waits for the end of an outage
 }
 
 // publishAgain is the pause before another try to publish, after a full or
@@ -71,7 +72,7 @@ func (l *loop) run() (Status, error) {
 		case <-l.again:
 			l.applyUnlessEnded(l.unpublished)
 		case <-l.edits:
-			l.edited()
+			l.editSeen()
 		case <-l.reload.again:
 			l.edited()
 		case r := <-l.reload.done:

@@ -36,6 +36,12 @@ type reloaded struct {
 	err      error
 }
 
+// editSeen takes up an edit that the watch of the files saw.
+func (l *loop) editSeen() {
+	l.told.retry = false
+	l.edited()
+}
+
 // edited reads the declaration again, and all that it names, beside the loop.
 func (l *loop) edited() {
 	l.reload.again = nil
@@ -127,16 +133,26 @@ func (l *loop) reloadEnded(r reloaded) {
 	}
 }
 
+// refused says why an edit is not taken up. What time may mend is tried again, in
+// silence until something else comes of it.
 func (l *loop) refused(err error) {
+	retry := true
+	for _, failure := range Wrapped(err) {
+		retry = retry && (watch.Outage(failure) || errors.Is(failure, errUnpublished))
+	}
+	if retry {
+		l.reload.again = time.After(reloadAgain)
+	}
+	if retry && l.told.retry {
+		return
+	}
+	l.told.retry = retry
 	l.Metrics.Reload("refused")
-	outage := true
 	for _, failure := range Wrapped(err) {
 		l.Log.Error("the edited declaration can't be used; keeping the present one", "err", failure)
-		outage = outage && (watch.Outage(failure) || errors.Is(failure, errUnpublished))
 	}
-	if outage {
-		l.Log.Info("the edited declaration will be tried again", "in", reloadAgain)
-		l.reload.again = time.After(reloadAgain)
+	if retry {
+		l.Log.Info("the edited declaration is tried again", "every", reloadAgain)
 	}
 }
 

@@ -3,6 +3,7 @@ package inject
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -162,6 +163,13 @@ func TestReloadDuringAnOutage(t *testing.T) {
 	v.fail(outage{})
 	r.edit(reloads + "env: {A: 'now ${kms://a}'}") // nothing that we do not have
 	r.says("start now one")
+	r.edit(reloads + "env: {A: 'new ${kms://new}'}")
+	r.logs("the edited declaration is tried again")
+	if got := r.said(); strings.Contains(got, "new") {
+		t.Errorf("the program said %q", got)
+	}
+	r.edit(reloads + "env: {A: 'now ${kms://a}', B: b}")
+	r.says("start now one\nterm\nstart now one")
 	v.fail(nil)
 	v.put("a", "v2", "two")
 	r.says("start now two")
