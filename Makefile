@@ -56,8 +56,9 @@ skips: ## one loud line for each thing that is not here, and that some test want
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes
 
-stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; every login, with tokens of seconds, for STRESSTIME; the emulator killed 1000 times while it writes its state
+stress: ## the tests of processes and terminals STRESSRUNS times, or as often as STRESSLIMIT allows; publishers and the emulator killed while they write; every login, with tokens of seconds, for STRESSTIME
 	@CGO_ENABLED=$(if $(CC_HERE),1,0) test/stress.sh $(STRESSRUNS) $(STRESSLIMIT) $(if $(CC_HERE),-race)
+	KMSRUN_TEST_KILLS=200 go test -count 1 -timeout 10m -run '^TestKilled' -v ./render
 	KMSRUN_TEST_KILLS=1000 go test -count 1 -timeout 20m -run '^TestKills$$' -v ./emulator
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
@@ -67,7 +68,7 @@ sim: ## fleets of up to 10,000 processes on the quota of one account, for minute
 soak: ## SOAKRUNS restarts on rotation: nothing may grow
 	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items; from a poke to the signal; the emulator on one core
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items, of publishing 100 files; from a poke to the signal; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms ./render
 	go test -run '^$$' -bench . ./watch
 	go test -run '^$$' -bench . ./cmd/kmsrun

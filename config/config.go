@@ -47,11 +47,14 @@ type KMS struct {
 
 // Files says which files the program gets, and where.
 type Files struct {
-	Dir   string          `yaml:"dir"`   // empty: the first usable of the usual places
-	Disk  string          `yaml:"disk"`  // refuse | allow a directory that is not in memory
-	Mode  Mode            `yaml:"mode"`  // of each file
-	Grace time.Duration   `yaml:"grace"` // how long a generation stays after the flip away from it
-	Items map[string]Item `yaml:"items"` // by path below the directory
+	Dir        string          `yaml:"dir"`          // empty: the first usable of the usual places
+	Disk       string          `yaml:"disk"`         // refuse | allow a directory that is not in memory
+	Mode       Mode            `yaml:"mode"`         // of each file
+	DirMode    DirMode         `yaml:"dir_mode"`     // auto: 0700, or 0711 when an owner differs from ours
+	Owner      Owner           `yaml:"owner"`        // of each file; empty: ours
+	KeepOnExit string          `yaml:"keep_on_exit"` // auto | true | false; auto: exec removes its files, --once leaves them
+	Grace      time.Duration   `yaml:"grace"`        // how long a generation stays after the flip away from it
+	Items      map[string]Item `yaml:"items"`        // by path below the directory
 }
 
 // Item is one file.
@@ -62,6 +65,7 @@ type Item struct {
 	Format       string `yaml:"format"`        // raw | json | yaml | dotenv | docker-env | properties | profile; empty: raw
 	Decode       string `yaml:"decode"`        // auto | none | base64; empty: auto, binary secrets are decoded
 	Mode         Mode   `yaml:"mode"`          // 0: Files.Mode
+	Owner        Owner  `yaml:"owner"`         // empty: Files.Owner
 
 	// Source is the template that Template or TemplateText is.
 	Source Template `yaml:"-"`
@@ -85,6 +89,7 @@ type Watch struct {
 	DebounceMax time.Duration `yaml:"debounce_max"` // the longest such wait
 	// RotationInterval is between two reads around the date of a rotation.
 	RotationInterval time.Duration `yaml:"rotation_interval"`
+	Reload      string        `yaml:"reload"`       // none | templates | all (the declaration itself too)
 }
 
 // OnChange says what a change does to the program.
@@ -138,16 +143,18 @@ func Default() Config {
 		ScanEnv: true,
 		Env:     map[string]Text{},
 		Files: Files{
-			Disk:  "refuse",
-			Mode:  0o400,
-			Grace: 30 * time.Second,
-			Items: map[string]Item{},
+			Disk:       "refuse",
+			Mode:       0o400,
+			KeepOnExit: "auto",
+			Grace:      30 * time.Second,
+			Items:      map[string]Item{},
 		},
 		Watch: Watch{
 			Interval:    60 * time.Second,
 			Jitter:      0.1,
 			Debounce:    2 * time.Second,
 			DebounceMax: 10 * time.Second,
+			Reload: "templates",
 
 			RotationInterval: 5 * time.Second,
 		},

@@ -13,7 +13,6 @@ const notLiteral = `want secret "NAME[?options]" "SELECTOR", in literals: what i
 // invalidShapes pairs testdata/invalid-NAME.yaml with its error lines, like invalid.
 var invalidShapes = map[string][]string{
 	"as": {
-		`:4: env.FD: as=fd is not supported: want as=file, which gives the path of a file in memory`,
 		`:5: env.INSIDE: as=file is for a variable that is one reference and nothing else`,
 		`:6: env.FILTERED: as=file is for a variable that is one reference and nothing else`,
 		`:8: env_from.0.from: as=file is for a variable that is one reference and nothing else`,

@@ -54,7 +54,15 @@ var invalid = map[string][]string{
 	"concurrency-high": {`:2: kms.concurrency: want 1 to 64, got 65`},
 	"debounce":         {`:2: watch.debounce: want 0s or more, got -1s`},
 	"debounce-max":     {`:1: watch.debounce_max: want at least watch.debounce (11s), got 10s`},
-	"disk":             {`:2: files.disk: want refuse or allow, got "yes"`},
+	"dir-owner": {
+		`:2: files.owner: want user, user:group or :group, by name or id, got "app:"`,
+		`:3: files.dir_mode: want auto, or octal bits such as "0750" with all for the owner and no writing by others, got "0770"`,
+		`:4: files.keep_on_exit: want auto, true or false, got "yes"`,
+		`:6: files.items.a.owner: want a user or group id below 4294967295, got 4294967295`,
+		`:7: files.items.b.owner: want user, user:group or :group, by name or id, got "a:b:c"`,
+		`:8: watch.reload: want none, templates or all, got "always"`,
+	},
+	"disk": {`:2: files.disk: want refuse or allow, got "yes"`},
 	"doubled-key": {
 		`:2: kms.network: want public or vpc, got "private"`,
 		`:4: kms.network: given twice; first in line 2`,
@@ -80,7 +88,7 @@ var invalid = map[string][]string{
 	"interval":          {`:2: watch.interval: want 100ms or more, got 99ms`},
 	"item-conflict":     {`:3: files.items.tls/a/b: "tls" is a file, and can't be a directory too`},
 	"item-empty":        {`:3: files.items.a: want from: a reference or text, template: a file, or template_text`, `:4: files.items.b: want from: a reference or text, template: a file, or template_text`},
-	"item-key":          {`:3: files.items.a.form: unknown key; known here: decode, format, from, mode, template, template_text`, `:3: files.items.a: want from: a reference or text, template: a file, or template_text`},
+	"item-key":          {`:3: files.items.a.form: unknown key; known here: decode, format, from, mode, owner, template, template_text`, `:3: files.items.a: want from: a reference or text, template: a file, or template_text`},
 	"rotation-interval": {`:2: watch.rotation_interval: want 100ms or more, got 99ms`},
 	"item-path": {
 		`:3: files.items./etc/a: ` + badPath,
@@ -131,7 +139,7 @@ var invalid = map[string][]string{
 	"type-int":    {`:1: version: want a whole number, got "one"`, `:3: kms.concurrency: want a whole number, got "1.5"`},
 	"type-map":    {`:1: kms: want a map`, `:2: env: want a map`, `:5: files.items.a: want a map`},
 	"type-scalar": {`:2: kms.region: want a single value`, `:3: log.format: want a single value`},
-	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter, rotation_interval`},
+	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter, reload, rotation_interval`},
 	"version":     {`:1: version: want 1, got 2`},
 
 	// Faults of the decoder and of the rules come out together, by line.

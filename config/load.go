@@ -26,6 +26,9 @@ type Source struct {
 	Environ   []string   // the inherited environment, NAME=value
 	Stage     string     // of references that say none; empty: ACSCurrent
 	Terminal  bool       // stdin is a terminal: on_change.env defaults to none
+
+	// ReadFile reads the declaration; nil is os.ReadFile.
+	ReadFile func(path string) ([]byte, error)
 }
 
 // Override sets one key from outside the file.
@@ -44,7 +47,7 @@ func Load(src Source) (Config, error) {
 	}
 	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
 	if src.File != "" {
-		d.decodeFile(src.File, &c)
+		d.decodeFile(src, &c)
 	}
 	for _, o := range src.Overrides {
 		d.origin = o.From
@@ -79,9 +82,13 @@ func (c *Config) forgetTemplate(key []string) {
 	}
 }
 
-func (d *decoder) decodeFile(path string, c *Config) {
+func (d *decoder) decodeFile(src Source, c *Config) {
+	path, readFile := src.File, src.ReadFile
+	if readFile == nil {
+		readFile = os.ReadFile
+	}
 	d.file = path
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		pathErr := new(os.PathError)
 		if errors.As(err, &pathErr) {

@@ -84,7 +84,7 @@ func TestLoadFull(t *testing.T) {
 			"EMPTY": {},
 		},
 		Files: Files{
-			Dir: "/run/app", Disk: "allow", Mode: 0o440, Grace: 0,
+			Dir: "/run/app", Disk: "allow", Mode: 0o440, DirMode: 0o710, Owner: Owner{Group: "nginx"}, KeepOnExit: "true", Grace: 0,
 			Items: map[string]Item{
 				"tls.crt": {From: Text{Parts: []Part{{Ref: secret.Ref{
 					ID:       secret.ID{Region: "cn-beijing", Account: "123", Name: "tls", Version: "v1"},
@@ -93,10 +93,10 @@ func TestLoadFull(t *testing.T) {
 				"tls.key": {From: Text{Parts: []Part{{Ref: secret.Ref{
 					ID:       secret.ID{Name: "tls", Stage: secret.StageCurrent},
 					Selector: secret.Selector{Kind: secret.Pointer, Text: "/key/0"},
-				}}}}, Mode: 0o400},
+				}}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}},
 			},
 		},
-		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second},
+		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second, Reload: "all"},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}, Splay: 3 * time.Second},
 		Child:    Child{Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave"},
 		HTTP:     HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
@@ -104,7 +104,7 @@ func TestLoadFull(t *testing.T) {
 		Warnings: []Fault{
 			{File: "testdata/full.yaml", Line: 6, Key: "kms.insecure_http", Text: "secrets travel in the clear"},
 			{
-				File: "testdata/full.yaml", Line: 25, Key: "files.items.tls.crt",
+				File: "testdata/full.yaml", Line: 28, Key: "files.items.tls.crt",
 				Text: "acs:kms:cn-beijing:123:secret/tls?version=v1 is pinned to a version: it never changes, " +
 					"managed secrets ignore it, and generic secrets keep only 10 versions",
 			},
@@ -214,7 +214,7 @@ func TestLoadOverrides(t *testing.T) {
 		{"env.NULL", c.Env["NULL"], literal("null")},
 		{"env.EMPTY", c.Env["EMPTY"], Text{}},
 		{"env.KEY, of the file", c.Env["KEY"], Text{Parts: []Part{{FilesDir: true}, {Literal: "/tls.key"}}}},
-		{"files.items.tls.key", c.Files.Items["tls.key"], Item{From: Text{Parts: []Part{{Ref: ref("other", "")}}}, Mode: 0o400}},
+		{"files.items.tls.key", c.Files.Items["tls.key"], Item{From: Text{Parts: []Part{{Ref: ref("other", "")}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}}},
 		{"files.items.new/a.b", c.Files.Items["new/a.b"], Item{From: Text{Parts: []Part{{Ref: ref("new", "k")}}}}},
 	} {
 		if !reflect.DeepEqual(test.got, test.want) {

@@ -101,6 +101,10 @@ func (g generator) object(v reflect.Value) map[string]any {
 				words = append([]string{""}, words...)
 			}
 			property["enum"] = append(toAny(words), nil)
+			if slices.Contains(words, "true") { // which YAML reads as no string
+				property["type"] = []any{"string", "boolean"}
+				property["enum"] = append(toAny(words), true, false, nil)
+			}
 		}
 		properties[name] = orNull(property)
 	}

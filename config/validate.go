@@ -33,6 +33,7 @@ func (d *decoder) validate(c *Config) {
 	d.validateTimes(c)
 	d.validateChild(c)
 	d.oneOf("on_change.env", c.OnChange.Env, "restart", "exit", "none")
+	d.oneOf("watch.reload", c.Watch.Reload, "none", "templates", "all")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	d.validateHTTP(c)
 }
@@ -103,6 +104,7 @@ func (d *decoder) validateEnv(c *Config) {
 
 func (d *decoder) validateFiles(c *Config) {
 	d.oneOf("files.disk", c.Files.Disk, "refuse", "allow")
+	d.oneOf("files.keep_on_exit", c.Files.KeepOnExit, "auto", "true", "false")
 	if c.Files.Dir != "" && !path.IsAbs(c.Files.Dir) {
 		d.fault("files.dir", "want an absolute path, got %q", c.Files.Dir)
 	}

@@ -43,8 +43,6 @@ func (d *decoder) validateText(c *Config, key string, t Text, where place) {
 		case as == secret.AsEnv:
 		case where != inVariable || !whole:
 			d.fault(key, "as=%s is for a variable that is one reference and nothing else", as)
-		case as == secret.AsFD:
-			d.fault(key, "as=fd is not supported: want as=file, which gives the path of a file in memory")
 		}
 	}
 }

@@ -52,12 +52,12 @@ func (p program) spec(argv, environ []string) (proc.Spec, error) {
 }
 
 // start starts the program itself. The error is a *StartError.
-func (p program) start(table *proc.Table, environ []string) (*proc.Process, error) {
+func (p program) start(table *proc.Table, environ []string, inherit ...*os.File) (*proc.Process, error) {
 	spec, err := p.spec(p.argv, environ)
 	if err != nil {
 		return nil, err
 	}
-	spec.Group = p.terminal.GroupHere()
+	spec.Group, spec.Inherit = p.terminal.GroupHere(), inherit
 	child, err := table.Start(spec)
 	if err != nil {
 		return nil, startError(p.argv[0], p.who.explain(err))

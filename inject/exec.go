@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,9 +37,11 @@ type Plan struct {
 	Processes   *proc.Table
 	Interactive bool // stdin is a terminal
 
-	Fetch      watch.Fetch        // while watching
-	FetchFirst watch.PatientFetch // before the start
-	WaitsFor   func() error       // what FetchFirst met last, for a start that takes long
+	Fetch      watch.Fetch                   // while watching
+	FetchFirst watch.PatientFetch            // before the start
+	WaitsFor   func() error                  // what FetchFirst met last, for a start that takes long
+	Reload     func() (config.Config, error) // the declaration as its files are now; nil: it never changes
+	Inputs     func(config.Config) []string  // the files to watch for edits
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
 	BeforeExec func()                      // called before this process becomes the program
@@ -53,7 +54,7 @@ type Exec struct {
 	Plan
 	pings   chan chan struct{} // answered by whatever select turns
 	started atomic.Bool
-	watcher *watch.Watcher // nil where nothing is to be watched
+	watcher atomic.Pointer[watch.Watcher] // of the present declaration; nil where nothing is to be watched
 	view    view
 }
 
@@ -63,15 +64,7 @@ func NewExec(p Plan) *Exec {
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
-	var ids []secret.ID
-	for _, id := range p.Config.IDs() {
-		if !id.Pinned() {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) > 0 && !p.Once {
-		e.watcher = watch.New(p.Config.Watch, p.Config.KMS.Concurrency, ids, p.Fetch, p.Log, p.Metrics)
-	}
+	e.watcher.Store(e.newWatcher(p.Config))
 	return e
 }
 
@@ -90,10 +83,11 @@ func (e *Exec) State() metrics.State {
 			}
 		},
 		Refresh: func() bool {
-			if e.watcher != nil {
-				e.watcher.Poke()
+			watcher := e.watcher.Load()
+			if watcher != nil {
+				watcher.Poke()
 			}
-			return e.watcher != nil
+			return watcher != nil
 		},
 		Status: e.status,
 	}
@@ -114,6 +108,9 @@ func (e *Exec) Run() (Status, error) {
 			return Status{}, err
 		}
 		path = dir.Path()
+		if doubt := render.SubPath(path, e.Lookup); doubt != "" {
+			e.Log.Warn("the directory for files will not show changes", "why", doubt)
+		}
 	}
 	f := first{exec: e}
 	snapshot, generation, status, err := f.get(path)
@@ -127,7 +124,6 @@ func (e *Exec) Run() (Status, error) {
 	if e.Once {
 		return e.become(program, dir, generation, f.kept)
 	}
-	defer remove(dir)
 	return e.watchOver(program, dir, snapshot, generation, f.kept)
 }
 
@@ -155,7 +151,14 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 			_ = syscall.Kill(os.Getpid(), number)
 		}
 	}
-	err := program.become(e.Processes, append([]string{}, generation.Environ(program.who.over(e.Environ))...))
+	memory := memoryFiles{}
+	err := memory.set(generation.FDs())
+	if err == nil {
+		err = memory.passing(func() error {
+			environ := append([]string{}, generation.Environ(program.who.over(e.Environ))...)
+			return program.become(e.Processes, append(environ, memory.environ()...))
+		})
+	}
 	remove(dir)
 	return Status{}, err
 }
@@ -163,7 +166,8 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
 	program.terminal = proc.OpenTerminal()
-	l := &loop{Exec: e, dir: dir, program: program, snapshot: snapshot, generation: generation}
+	l := &loop{Exec: e, dir: dir, memory: memoryFiles{}, program: program, snapshot: snapshot, generation: generation}
+	defer func() { e.finish(l.dir) }()
 	for _, s := range kept {
 		if number, ok := s.(syscall.Signal); ok {
 			l.kept = append(l.kept, number)
@@ -184,14 +188,11 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	e.view.pinned.Store(&pinned)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	defer watching.Wait()
+	l.ctx = ctx
+	defer l.watching.Wait()
 	defer cancel()
-	if e.watcher != nil {
-		updates := make(chan secret.Snapshot)
-		l.updates = updates
-		watching.Go(func() { e.watcher.Run(ctx, snapshot, updates) })
-	}
+	l.beginEpoch()
+	l.lookOnce()
 	return l.run()
 }
 
@@ -209,6 +210,17 @@ func publish(dir *render.Dir, g render.Generation, now time.Time) error {
 func remove(dir *render.Dir) {
 	if dir != nil {
 		dir.Remove()
+	}
+}
+
+// finish removes the files at the end, or leaves them if the declaration says so.
+func (e *Exec) finish(dir *render.Dir) {
+	if dir == nil || e.Config.Files.KeepOnExit != "true" {
+		remove(dir)
+		return
+	}
+	if err := dir.Keep(); err != nil {
+		e.Log.Warn("the next kmsrun may remove the files that are left", "dir", dir.Path(), "err", err)
 	}
 }
 

@@ -59,6 +59,7 @@ func (v *vault) get(_ context.Context, id secret.ID) (secret.Value, error) {
 type run struct {
 	t       *testing.T
 	dir     string // the program's working files
+	files   string // the directory for files
 	signals chan os.Signal
 	log     *logText
 	exec    *Exec
@@ -88,11 +89,15 @@ func (l *logText) String() string {
 func begin(t *testing.T, v *vault, declaration, script string) *run {
 	t.Helper()
 	r := prepare(t, v, declaration, script)
+	r.start()
+	return r
+}
+
+func (r *run) start() {
 	go func() {
 		r.status, r.err = r.exec.Run()
 		close(r.ended)
 	}()
-	return r
 }
 
 func prepare(t *testing.T, v *vault, declaration, script string) *run {
@@ -106,7 +111,8 @@ func prepare(t *testing.T, v *vault, declaration, script string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Files.Dir = memory(t)
+	r.files = memory(t)
+	c.Files.Dir = r.files
 	r.exec = NewExec(Plan{
 		Config: c, Argv: []string{"/bin/sh", "-c", script}, Environ: []string{"PATH=" + os.Getenv("PATH"), "DIR=" + r.dir},
 		Fetch:      v.get,

@@ -85,7 +85,7 @@ func (f *first) fetch(ctx context.Context, filesDir string) firstResult {
 	failures = multierror.Append(failures, byCause(Wrapped(err))...)
 	generation, err := render.Render(c, filesDir, snapshot)
 	if err == nil {
-		err = fits(f.exec.Argv, generation.Environ(f.exec.Environ))
+		err = fits(f.exec.Argv, environAtMost(generation, f.exec.Environ))
 	}
 	for _, failure := range Wrapped(err) {
 		if !errors.Is(failure, render.ErrNotFetched) { // reported already

@@ -1,9 +1,12 @@
 package inject
 
 import (
+	"context"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 	"github.com/kmsrun/kmsrun/render"
@@ -14,11 +17,15 @@ import (
 // belong to the goroutine of run.
 type loop struct {
 	*Exec
-	dir     *render.Dir // nil without files
-	program program
-	child   *proc.Process
-	starts  int
-	updates <-chan secret.Snapshot // nil where nothing is watched
+	dir      *render.Dir // nil without files
+	memory   memoryFiles
+	program  program
+	child    *proc.Process
+	starts   int
+	ctx      context.Context // of everything that is watched
+	watching sync.WaitGroup
+	epoch
+	reload reloading
 
 	snapshot   secret.Snapshot   // what generation was rendered from
 	generation render.Generation // the newest that is published
@@ -37,7 +44,11 @@ type loop struct {
 }
 
 // told remembers what is worth a line once.
-type told struct{ files, env, pace bool }
+type told struct {
+	files, env, pace bool
+	restart          []string // keys of the declaration that need one
+	retry            bool     // that an edit waits for the end of an outage
+}
 
 // publishAgain is the pause before another try to publish, after a full or
 // read-only filesystem for example.
@@ -51,6 +62,12 @@ func (l *loop) run() (Status, error) {
 			l.applyUnlessEnded(snapshot)
 		case <-l.again:
 			l.applyUnlessEnded(l.unpublished)
+		case <-l.edits:
+			l.editSeen()
+		case <-l.reload.again:
+			l.edited()
+		case r := <-l.reload.done:
+			l.reloadEnded(r)
 		case s := <-l.Signals:
 			if number, ok := s.(syscall.Signal); ok {
 				l.forward(number)
@@ -86,7 +103,10 @@ func (l *loop) run() (Status, error) {
 
 // start starts the program with the newest generation.
 func (l *loop) start(why string) error {
-	child, err := l.program.start(l.Processes, l.environ(l.generation))
+	if err := l.memory.set(l.generation.FDs()); err != nil {
+		return err
+	}
+	child, err := l.program.start(l.Processes, append(l.environ(l.generation), l.memory.environ()...), l.memory.all()...)
 	if err != nil {
 		return err
 	}
@@ -123,14 +143,7 @@ func (l *loop) applyUnlessEnded(snapshot secret.Snapshot) {
 // the program. Until all of that has worked, everything stays as it is.
 func (l *loop) apply(snapshot secret.Snapshot) {
 	l.again = nil
-	path := ""
-	if l.dir != nil {
-		path = l.dir.Path()
-	}
-	next, err := render.Render(l.Config, path, snapshot)
-	if err == nil {
-		err = fits(l.Argv, l.environ(next))
-	}
+	next, err := l.renderNext(l.Config, l.dir, snapshot)
 	if err != nil {
 		l.Metrics.Generation("failed")
 		for _, failure := range Wrapped(err) {
@@ -138,8 +151,7 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 		}
 		return
 	}
-	change := next.Since(l.generation)
-	if len(change.Files) > 0 {
+	if len(next.Since(l.generation).Files) > 0 {
 		if err := publish(l.dir, next, time.Now()); err != nil {
 			l.Metrics.Generation("failed")
 			l.Log.Error("the new files can't be published; keeping the present ones and trying again", "err", err, "in", publishAgain)
@@ -148,6 +160,25 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 		}
 		l.sweepDir()
 	}
+	l.turn(snapshot, next)
+}
+
+// renderNext renders a snapshot under a declaration, for the program that runs.
+func (l *loop) renderNext(c config.Config, dir *render.Dir, snapshot secret.Snapshot) (render.Generation, error) {
+	path := ""
+	if dir != nil {
+		path = dir.Path()
+	}
+	next, err := render.Render(c, path, snapshot)
+	if err == nil {
+		err = fits(l.Argv, environAtMost(next, l.program.who.over(l.Environ)))
+	}
+	return next, err
+}
+
+// turn makes a published generation the present one, and tells the program.
+func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
+	change := next.Since(l.generation)
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
@@ -169,7 +200,10 @@ func (l *loop) sweepDir() {
 
 func (l *loop) logVersions(snapshot secret.Snapshot) {
 	for _, id := range snapshot.Changed(l.snapshot) {
-		before, _ := l.snapshot.Get(id)
+		before, had := l.snapshot.Get(id)
+		if !had {
+			continue // a reload brought it
+		}
 		now, _ := snapshot.Get(id)
 		l.Log.Info("secret changed", "secret", id.String(), "version", now.Version, "before", before.Version)
 	}

@@ -17,8 +17,8 @@ type view struct {
 // status is called from any goroutine.
 func (e *Exec) status() metrics.Status {
 	s := metrics.Status{Started: e.started.Load(), Child: e.view.child.Load(), Action: e.view.action.Load()}
-	if e.watcher != nil {
-		s.Secrets = slices.Clone(e.watcher.Status())
+	if watcher := e.watcher.Load(); watcher != nil {
+		s.Secrets = slices.Clone(watcher.Status())
 	}
 	if pinned := e.view.pinned.Load(); pinned != nil {
 		s.Secrets = append(s.Secrets, *pinned...)

@@ -24,6 +24,7 @@ type Metrics struct {
 	starts      *prometheus.CounterVec
 	signals     *prometheus.CounterVec
 	envStale    prometheus.Gauge
+	reloads     *prometheus.CounterVec
 }
 
 // New makes the series, each at zero, but kmsrun_kms_up: with nothing to poll,
@@ -67,6 +68,9 @@ func New(version string) *Metrics {
 		envStale: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
 		}),
+		reloads: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmsrun_reloads_total", Help: "Edits of the declaration and its files, by result: applied, unchanged or refused.",
+		}, []string{"result"}),
 	}
 	m.Outage(false)
 	return m
@@ -90,6 +94,15 @@ func (m *Metrics) SecretServed(name, stage, version string) {
 	}
 	m.version.WithLabelValues(name, stage, version).Set(1)
 }
+
+// SecretGone forgets a secret that is not read any more.
+func (m *Metrics) SecretGone(name, stage string) {
+	m.version.DeletePartialMatch(prometheus.Labels{"secret": name, "stage": stage})
+	m.lastRead.DeleteLabelValues(name, stage)
+}
+
+// Reload counts an edit of the declaration: applied, unchanged or refused.
+func (m *Metrics) Reload(result string) { m.reloads.WithLabelValues(result).Inc() }
 
 // Outage notes whether KMS is out of reach.
 func (m *Metrics) Outage(now bool) { m.up.Set(oneIf(!now)) }

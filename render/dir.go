@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The names that the kubelet's AtomicWriter uses, so that software that watches
@@ -39,15 +37,11 @@ type Dir struct {
 	lock  *os.File
 	made  bool          // by us, and so removed at the end
 	ours  bool          // what is published is ours, and not a predecessor's
+	mode  fs.FileMode   // of directories; 0 is auto
 	grace time.Duration // how long a generation stays readable after the flip away from it
 
 	links   []string // our links at the top of the directory
 	retired []retired
-}
-
-type retired struct {
-	name  string
-	until time.Time
 }
 
 // Path is where the program finds its files.
@@ -56,49 +50,111 @@ func (d *Dir) Path() string { return d.path }
 // Staged is a generation written beside the present one, and not yet seen by
 // anybody. It is to be committed or discarded.
 type Staged struct {
-	dir   *Dir
-	name  string
-	links []string
+	dir     *Dir
+	name    string
+	present bool // the present generation is the same already: nothing was written
+	links   []string
 }
 
-// Stage writes files (mode set, umask or not) into a directory of their own.
+// Stage writes files (mode and owner set, umask or not) into a directory of their
+// own. Where the present generation is the same in every byte, mode and owner, as a
+// predecessor's may be, nothing is written.
 func (d *Dir) Stage(files map[string]File) (staged Staged, err error) {
 	name := ".." + time.Now().UTC().Format("2006_01_02_15_04_05") + "." + rand.Text()
-	staged = Staged{dir: d, name: name}
+	staged = Staged{dir: d, name: name, links: tops(files)}
 	defer func() {
 		if err != nil {
 			staged.Discard()
 			err = fmt.Errorf("staging files in %q: %w", d.path, err)
 		}
 	}()
-	if err := d.mkdir(name); err != nil {
+	owners, err := lookUpOwners(files)
+	if err != nil {
 		return staged, err
 	}
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		top, _, _ := strings.Cut(file, "/")
-		if !slices.Contains(staged.links, top) {
-			staged.links = append(staged.links, top)
-			if err := d.checkLink(top); err != nil {
-				return staged, err
-			}
-		}
-		if err := d.write(path.Join(name, file), files[file]); err != nil {
+	mode := d.dirMode(owners)
+	for _, link := range staged.links {
+		if err := d.checkLink(link); err != nil {
 			return staged, err
 		}
 	}
-	return staged, nil
+	if err := d.admit(mode); err != nil {
+		return staged, err
+	}
+	if d.shows(files, owners, mode) {
+		staged.present = true
+		return staged, nil
+	}
+	if err := d.mkdir(name, mode); err != nil {
+		return staged, err
+	}
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		if err := d.write(path.Join(name, file), files[file], owners[files[file].Owner], mode); err != nil {
+			return staged, err
+		}
+	}
+	return staged, d.sync(name)
 }
 
-func (d *Dir) mkdir(name string) error {
+// tops lists the names that files have at the top of the directory.
+func tops(files map[string]File) []string {
+	var names []string
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		if top, _, _ := strings.Cut(file, "/"); !slices.Contains(names, top) {
+			names = append(names, top)
+		}
+	}
+	return names
+}
+
+// dirMode is the permission bits of a generation's directories. Who owns a file and
+// is not us must get to it, but need not see what else there is.
+func (d *Dir) dirMode(owners map[ownerKey]ids) fs.FileMode {
+	switch {
+	case d.mode != 0:
+		return d.mode
+	case anotherOwner(owners):
+		return 0o711
+	default:
+		return 0o700
+	}
+}
+
+// admit lets the files' owners into the directory itself. One that we found and that
+// has no declared mode keeps what it allows.
+func (d *Dir) admit(mode fs.FileMode) error {
+	info, err := d.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	now := info.Mode() & (fs.ModePerm | fs.ModeSetgid)
+	want := now | mode
+	if d.mode != 0 {
+		want = mode | now&fs.ModeSetgid
+	}
+	if want == now {
+		return nil
+	}
+	return d.root.Chmod(".", want)
+}
+
+// mkdir makes a directory. Mkdir alone is subject to the umask; and a set-group-ID
+// bit that it inherits, as below an fsGroup of Kubernetes, is there to stay.
+func (d *Dir) mkdir(name string, mode fs.FileMode) error {
 	if err := d.root.Mkdir(name, 0o700); err != nil {
 		return err
 	}
-	return d.root.Chmod(name, 0o700) // Mkdir is subject to the umask
+	crashPoint()
+	info, err := d.root.Stat(name)
+	if err != nil {
+		return err
+	}
+	return d.root.Chmod(name, mode|info.Mode()&fs.ModeSetgid)
 }
 
-func (d *Dir) write(name string, file File) error {
+func (d *Dir) write(name string, file File, owner ids, dirMode fs.FileMode) error {
 	for parent := range parents(name) {
-		if err := d.mkdir(parent); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := d.mkdir(parent, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -106,9 +162,27 @@ func (d *Dir) write(name string, file File) error {
 	if err != nil {
 		return err
 	}
+	crashPoint()
 	_, err = f.Write(file.content())
+	crashPoint()
+	if err == nil && owner != asWeAre {
+		if err = f.Chown(owner.user, owner.group); err != nil {
+			err = fmt.Errorf("giving %q to %q: %w; without root, only to a group that we are in", path.Base(name), file.Owner, bare(err))
+		}
+		crashPoint()
+	}
 	err = cmpErr(err, f.Chmod(file.Mode))
+	err = cmpErr(err, f.Sync()) // free in memory; on an allowed disk, no power cut leaves an empty file
 	return cmpErr(err, f.Close())
+}
+
+// sync writes a directory through, where it is on a disk.
+func (d *Dir) sync(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return cmpErr(f.Sync(), f.Close())
 }
 
 // parents yields the directories between a generation and a file in it, outermost
@@ -141,137 +215,12 @@ func (d *Dir) checkLink(name string) error {
 	}
 }
 
-// Commit flips to the staged generation: when it returns nil, every name shows the
-// new files, and when it fails, the old ones. The generation before stays readable
-// for the grace.
-func (s Staged) Commit(now time.Time) error {
-	d := s.dir
-	before, _ := d.root.Readlink(dataLink) // none before the first flip
-	had := slices.Clone(d.links)
-	if err := s.flip(); err != nil {
-		_ = d.root.Remove(newDataLink)
-		s.Discard()
-		d.dropLinks(had)
-		return fmt.Errorf("publishing files in %q: %w", d.path, err)
+// Discard removes a staged generation; what can't be removed now is left to Sweep.
+func (s Staged) Discard() {
+	if s.present {
+		return
 	}
-	d.ours = true
-	if generationName.MatchString(before) {
-		d.retired = append(d.retired, retired{before, now.Add(d.grace)})
+	if err := s.dir.root.RemoveAll(s.name); err != nil {
+		s.dir.retired = append(s.dir.retired, retired{name: s.name})
 	}
-	d.dropLinks(s.links)
-	return nil
-}
-
-// flip makes the links first, so that nothing is left to fail after the rename. A
-// new name dangles until then, which to a reader is as if it were not there.
-func (s Staged) flip() error {
-	d := s.dir
-	for _, name := range s.links {
-		// Tried even where there should be one: somebody may have removed it.
-		if err := d.root.Symlink(dataLink+"/"+name, name); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if !slices.Contains(d.links, name) {
-			d.links = append(d.links, name)
-		}
-	}
-	_ = d.root.Remove(newDataLink)
-	if err := d.root.Symlink(s.name, newDataLink); err != nil {
-		return err
-	}
-	return d.root.Rename(newDataLink, dataLink)
-}
-
-// dropLinks removes our links to names that the present generation does not have.
-func (d *Dir) dropLinks(keep []string) {
-	d.links = slices.DeleteFunc(d.links, func(name string) bool {
-		if slices.Contains(keep, name) {
-			return false
-		}
-		_ = d.root.Remove(name)
-		return true
-	})
-}
-
-// Discard removes a staged generation.
-func (s Staged) Discard() { _ = s.dir.root.RemoveAll(s.name) }
-
-// Sweep removes the retired generations whose grace is over, and returns when to
-// call it again; zero for not before the next Commit.
-func (d *Dir) Sweep(now time.Time) time.Time {
-	for len(d.retired) > 0 && !now.Before(d.retired[0].until) {
-		_ = d.root.RemoveAll(d.retired[0].name)
-		d.retired = d.retired[1:]
-	}
-	if len(d.retired) == 0 {
-		return time.Time{}
-	}
-	return d.retired[0].until
-}
-
-// recover takes over what a predecessor left: the present generation stands until
-// the first flip, all else of ours goes.
-func (d *Dir) recover() error {
-	entries, err := fs.ReadDir(d.root.FS(), ".")
-	if err != nil {
-		return err
-	}
-	present, _ := d.root.Readlink(dataLink)
-	for _, entry := range entries {
-		name := entry.Name()
-		if name == newDataLink || generationName.MatchString(name) && name != present {
-			if err := d.root.RemoveAll(name); err != nil {
-				return err
-			}
-		}
-		if target, err := d.root.Readlink(name); err == nil && target == dataLink+"/"+name {
-			d.links = append(d.links, name)
-		}
-	}
-	return nil
-}
-
-// Remove takes all of ours away, and the directory if we made it, and unlocks. What a
-// predecessor published stands if nothing of ours took its place.
-func (d *Dir) Remove() {
-	if d.ours {
-		d.removeFiles()
-	}
-	if d.made {
-		_ = os.Remove(d.path) // stays if somebody else put something there
-	}
-	d.release()
-}
-
-func (d *Dir) removeFiles() {
-	for _, name := range append(d.links, dataLink, newDataLink) {
-		_ = d.root.Remove(name)
-	}
-	entries, _ := fs.ReadDir(d.root.FS(), ".")
-	for _, entry := range entries {
-		if generationName.MatchString(entry.Name()) {
-			_ = d.root.RemoveAll(entry.Name())
-		}
-	}
-}
-
-// SweepAll removes every generation but the present one, whatever its grace: their
-// owner is gone, or the lock would not be ours.
-func (d *Dir) SweepAll() {
-	for _, old := range d.retired {
-		_ = d.root.RemoveAll(old.name)
-	}
-	d.retired = nil
-}
-
-func (d *Dir) release() {
-	_ = d.root.Close()
-	_ = d.lock.Close()
-}
-
-// KeepLock hands the lock on to the program that this process becomes by execve:
-// the files are in use as long as that program runs.
-func (d *Dir) KeepLock() error {
-	_, err := unix.FcntlInt(d.lock.Fd(), unix.F_SETFD, 0)
-	return err
 }

@@ -216,7 +216,7 @@ func TestSweepAfterGrace(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	second := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
 	for i := range 3 { // flips away from a generation at seconds 10 and 20
-		if err := stage(t, d, map[string]string{"a": "text"}).Commit(second(10 * i)); err != nil {
+		if err := stage(t, d, map[string]string{"a": fmt.Sprint(i)}).Commit(second(10 * i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -237,7 +237,7 @@ func TestSweepAfterGrace(t *testing.T) {
 			t.Errorf("at second %d: got %d generations, next sweep %s, want %d, %s", test.at, got, next, test.generations, test.next)
 		}
 	}
-	if got, want := read(t, dir, "a"), "text"; got != want {
+	if got, want := read(t, dir, "a"), "2"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

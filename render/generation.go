@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/kmsrun/kmsrun/config"
 )
 
 // Generation is one whole rendering: immutable, comparable with another, and
@@ -16,9 +18,10 @@ type Generation struct {
 	fds   func() map[string][]byte // by the variable that is to hold the path
 }
 
-// File is the content and permission bits of one file.
+// File is the content, permission bits and owner of one file.
 type File struct {
 	Mode    fs.FileMode
+	Owner   config.Owner // empty: ours
 	content func() []byte
 }
 
@@ -27,8 +30,14 @@ func NewFile(content []byte, mode fs.FileMode) File {
 	return File{Mode: mode, content: func() []byte { return content }}
 }
 
+// OwnedBy is the same file of another owner.
+func (f File) OwnedBy(owner config.Owner) File {
+	f.Owner = owner
+	return f
+}
+
 func (f File) equal(g File) bool {
-	return f.Mode == g.Mode && bytes.Equal(f.content(), g.content())
+	return f.Mode == g.Mode && f.Owner == g.Owner && bytes.Equal(f.content(), g.content())
 }
 
 func newGeneration(env map[string][]byte, files map[string]File) Generation {

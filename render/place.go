@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -19,8 +21,8 @@ var (
 	errLocked = errors.New("another kmsrun uses it")
 )
 
-const howToMount = "give one with docker: --tmpfs /run/kmsrun; Kubernetes: an emptyDir with medium: Memory mounted at /run/kmsrun; " +
-	"systemd: RuntimeDirectory=NAME; or accept the disk with files.disk: allow"
+const howToMount = "give one with docker: --tmpfs /run/kmsrun:mode=0700; Kubernetes: an emptyDir with medium: Memory mounted at /run/kmsrun, " +
+	"and files.dir: /run/kmsrun/NAME; systemd: RuntimeDirectory=NAME; or accept the disk with files.disk: allow"
 
 // OpenDir opens the directory for files, and locks it: the declared one, or the
 // first of the usual places that is in memory, can be made, and is not in use.
@@ -29,6 +31,7 @@ func OpenDir(settings config.Files, lookup func(string) (string, bool)) (*Dir, e
 		d, err := openAt(settings.Dir, settings)
 		return d, explain(settings.Dir, err)
 	}
+	sweepLeftovers(sharedMemory)
 	var last error
 	for _, path := range usualPlaces(lookup) {
 		d, err := openAt(path, settings)
@@ -40,6 +43,11 @@ func OpenDir(settings config.Files, lookup func(string) (string, bool)) (*Dir, e
 	return nil, last
 }
 
+const sharedMemory = "/dev/shm"
+
+// randomPlace matches the directories that have no better place than shared memory.
+var randomPlace = regexp.MustCompile(`^/dev/shm/kmsrun\.[A-Z2-7]{26}$`)
+
 func usualPlaces(lookup func(string) (string, bool)) []string {
 	var places []string
 	if dirs, _ := lookup("RUNTIME_DIRECTORY"); dirs != "" {
@@ -50,19 +58,48 @@ func usualPlaces(lookup func(string) (string, bool)) []string {
 	if dir, _ := lookup("XDG_RUNTIME_DIR"); dir != "" {
 		places = append(places, filepath.Join(dir, "kmsrun"))
 	}
-	return append(places, "/dev/shm/kmsrun."+rand.Text())
+	// Two: one may be swept by a kmsrun that starts between its making and its locking.
+	return append(places, sharedMemory+"/kmsrun."+rand.Text(), sharedMemory+"/kmsrun."+rand.Text())
+}
+
+// sweepLeftovers removes what a killed kmsrun of ours left in shared memory: nobody
+// knows its random name, and so nobody else would. What is locked is in use, and
+// what was left on purpose is marked.
+func sweepLeftovers(shared string) {
+	entries, _ := os.ReadDir(shared)
+	for _, entry := range entries {
+		path := filepath.Join(shared, entry.Name())
+		if !entry.IsDir() || !randomPlace.MatchString(path) {
+			continue
+		}
+		d, err := openAt(path, config.Files{})
+		if err != nil {
+			continue
+		}
+		if _, err := d.root.Lstat(keptMark); err == nil {
+			d.release()
+			continue
+		}
+		d.ours, d.made = true, true
+		d.Remove()
+	}
 }
 
 func explain(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
-		err = pathErr.Err
-	}
-	err = fmt.Errorf("using %q for files: %w", path, err)
+	err = fmt.Errorf("using %q for files: %w", path, bare(err))
 	if errors.Is(err, errOnDisk) {
 		err = fmt.Errorf("%w: %s", err, howToMount)
+	}
+	return err
+}
+
+// bare is an error of the system without its operation and path.
+func bare(err error) error {
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+		return pathErr.Err
 	}
 	return err
 }
@@ -70,6 +107,7 @@ func explain(path string, err error) error {
 // openAt makes and locks one directory. Where a parent is missing it is made too,
 // but nothing is made on a disk that is refused.
 func openAt(path string, settings config.Files) (*Dir, error) {
+	path = filepath.Clean(path)
 	made, err := makeDir(path, settings.Disk == "allow")
 	if err != nil {
 		return nil, err
@@ -83,7 +121,7 @@ func openAt(path string, settings config.Files) (*Dir, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	d := &Dir{path: path, root: root, lock: lock, made: made, grace: settings.Grace}
+	d := &Dir{path: path, root: root, lock: lock, made: made, mode: fs.FileMode(settings.DirMode), grace: settings.Grace}
 	if err := d.recover(); err != nil {
 		d.release()
 		return nil, err
@@ -94,21 +132,53 @@ func openAt(path string, settings config.Files) (*Dir, error) {
 // openLocked opens the directory that lock holds. Its owner may have removed it, and
 // somebody else made another of its name, between our opening it and locking it.
 func openLocked(path string, lock *os.File) (*os.Root, error) {
-	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return nil, &fs.PathError{Op: "access", Path: path, Err: err}
-	}
 	locked, err := lock.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if now, err := os.Stat(path); err != nil || !os.SameFile(locked, now) {
+	if err := checkOwner(path, locked); err != nil {
+		return nil, err
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return nil, &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	root, err := os.OpenRoot(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errLocked
 	}
-	return os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	if now, err := root.Stat("."); err != nil || !os.SameFile(locked, now) {
+		_ = root.Close()
+		return nil, errLocked
+	}
+	return root, nil
+}
+
+// checkOwner refuses a directory in which somebody else could put other files in the
+// place of ours.
+func checkOwner(path string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return errors.New("its owner can't be told")
+	case int(stat.Uid) != os.Geteuid():
+		return fmt.Errorf("it belongs to user %d, and this is user %d: whoever owns a directory can replace the files in it; "+
+			"name one of our own, such as %s, which is made if it can be", stat.Uid, os.Geteuid(), filepath.Join(path, "kmsrun"))
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others may write to it (mode %#o), and so replace the files in it: chmod it to 0700, "+
+			"or name a directory below it, such as %s, which is made", info.Mode().Perm(), filepath.Join(path, "kmsrun"))
+	default:
+		return nil
+	}
 }
 
 // makeDir makes path unless it is there, and tells whether it did.
 func makeDir(path string, allowDisk bool) (made bool, err error) {
+	if err := refuseLink(path); err != nil {
+		return false, err
+	}
 	there := path
 	for {
 		info, err := os.Stat(there)
@@ -138,11 +208,21 @@ func makeDir(path string, allowDisk bool) (made bool, err error) {
 	return true, os.Chmod(path, 0o700) // MkdirAll is subject to the umask
 }
 
+// refuseLink refuses a symlink in the directory's own place: who may change where it
+// leads may lead the program to other files.
+func refuseLink(path string) error {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return nil // no link
+	}
+	return fmt.Errorf("it is a symlink to %q: name the directory itself", target)
+}
+
 // lockDir locks the directory itself, so that no lock file shows among the secrets.
 // The lock lasts as long as the returned file is open, in this process or in one
 // that inherits it.
 func lockDir(path string) (*os.File, error) {
-	lock, err := os.OpenFile(path, unix.O_DIRECTORY|os.O_RDONLY, 0)
+	lock, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

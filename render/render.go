@@ -73,7 +73,7 @@ func (r *renderer) variable(name string, t config.Text) {
 		r.fail("env "+name, err)
 	case ref.As == secret.AsFile:
 		path := config.VariableFiles + "/" + name
-		r.files[path] = NewFile(value, r.config.Files.ModeOf(config.Item{}))
+		r.files[path] = NewFile(value, r.config.Files.ModeOf(config.Item{})).OwnedBy(r.config.Files.OwnerOf(config.Item{}))
 		r.set("env "+name, name, []byte(r.filesDir+"/"+path))
 	case ref.As == secret.AsFD:
 		r.fds[name] = value
@@ -148,7 +148,7 @@ func (r *renderer) file(name string, item config.Item) {
 	case err != nil:
 		r.fail("file "+name, err)
 	default:
-		r.files[name] = NewFile(content, r.config.Files.ModeOf(item))
+		r.files[name] = NewFile(content, r.config.Files.ModeOf(item)).OwnedBy(r.config.Files.OwnerOf(item))
 	}
 }
 

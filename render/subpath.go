@@ -1,43 +1,72 @@
 package render
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
 
-// subPathRoot is the root, in mountinfo, of a mount that shows a part of a Kubernetes
-// volume instead of all of it.
-var subPathRoot = regexp.MustCompile(`/volumes/kubernetes\.io~[^/]+/[^/]+/.|/volume-subpaths/`)
-
-// SubPath warns about a path below a subPath mount of Kubernetes, which shows what was
-// there when the container started, or returns "".
-func SubPath(path string, _ func(string) (string, bool)) string {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+// SubPath warns about a path below a subPath mount of Kubernetes, or returns "". Such
+// a mount shows one directory or file of a volume, as it was when the container
+// started: what is flipped or replaced in the volume later never shows there.
+func SubPath(path string, lookup func(string) (string, bool)) string {
+	mounts, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return ""
 	}
-	if at := subPathMount(string(table), path); at != "" {
+	defer mounts.Close()
+	_, kubernetes := lookup("KUBERNETES_SERVICE_HOST")
+	if at := subPathMount(mounts, realPath(path), kubernetes); at != "" {
 		return fmt.Sprintf("%q is below the subPath mount %q: it never updates; mount the whole volume", path, at)
 	}
 	return ""
 }
 
-// subPathMount is the mount that path is on, if it is a subPath's; the table is in the
-// format of proc_pid_mountinfo(5).
-func subPathMount(table, path string) string {
-	at, root := "", ""
-	for line := range strings.Lines(table) {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			point := strings.TrimSuffix(fields[4], "/")
-			if (path == point || strings.HasPrefix(path, point+"/")) && len(point) >= len(at) {
-				at, root = point, fields[3]
-			}
+// realPath follows symlinks as far as there is something.
+func realPath(path string) string {
+	rest := ""
+	for at := filepath.Clean(path); at != "/" && at != "."; at = filepath.Dir(at) {
+		if found, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(found, rest)
 		}
+		rest = filepath.Join(filepath.Base(at), rest)
 	}
-	if !subPathRoot.MatchString(root) {
+	return filepath.Clean(path)
+}
+
+// What a mount of a subPath has for its root, the fourth field of mountinfo: more than
+// the volume, where the volume is on the kubelet's disk; or one generation of a
+// volume that the kubelet writes.
+var subPathRoot = regexp.MustCompile(`/volumes/kubernetes\.io~[^/]+/[^/]+/.|/volume-subpaths/|/\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.[^/]+(/|$)`)
+
+// subPathMount returns the mount point that path is on, if it is a subPath's. In
+// Kubernetes so is any part of a volume in memory: nobody else mounts parts of those.
+// The format is that of proc_pid_mountinfo(5).
+func subPathMount(mounts io.Reader, path string, kubernetes bool) string {
+	nearest, isSubPath := "", false
+	for lines := bufio.NewScanner(mounts); lines.Scan(); {
+		fields, filesystem, ok := strings.Cut(lines.Text(), " - ")
+		field := strings.Fields(fields)
+		if !ok || len(field) < 5 {
+			continue
+		}
+		root, at := unescape.Replace(field[3]), unescape.Replace(field[4])
+		if path != at && !strings.HasPrefix(path, strings.TrimSuffix(at, "/")+"/") || len(at) < len(nearest) {
+			continue
+		}
+		// Of two on one place, the later lies on top.
+		inMemory := kubernetes && strings.HasPrefix(filesystem, "tmpfs ") && root != "/"
+		nearest, isSubPath = at, subPathRoot.MatchString(root) || inMemory
+	}
+	if !isSubPath {
 		return ""
 	}
-	return at
+	return nearest
 }
+
+// unescape undoes what the kernel does to blanks and backslashes in mountinfo.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

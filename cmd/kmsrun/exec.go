@@ -79,7 +79,12 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if err != nil {
 		return inject.Status{}, err
 	}
-	c, err := load(flags, dev)
+	source, err := sourceOf(flags, dev)
+	if err != nil {
+		return inject.Status{}, err
+	}
+	declared := &declaration{source: source}
+	c, err := declared.load()
 	if err != nil {
 		return inject.Status{}, err
 	}
@@ -90,12 +95,15 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	go dev.serve(ctx, log)
 
 	plan := inject.Plan{
-		Config: c, Argv: argv, Processes: processes, Signals: signals, Lookup: os.LookupEnv,
+		Config: c, Reload: declared.load, Inputs: declared.inputs, Argv: argv, Processes: processes, Signals: signals, Lookup: os.LookupEnv,
 		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
 	if plan.Once && c.HTTP.Listen != "" {
 		return inject.Status{}, errOnceListens
+	}
+	if plan.Once && c.Files.KeepOnExit == "false" {
+		return inject.Status{}, errors.New("--once leaves no process that could remove files, as files.keep_on_exit: false wants: want one of them")
 	}
 	if err := connect(ctx, &plan, flags, dev); err != nil {
 		return inject.Status{}, err
@@ -111,16 +119,25 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	return run.Run()
 }
 
-// load reads the declaration with everything that lies above the file.
-func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
+// sourceOf is the declaration with everything that lies above the file.
+func sourceOf(flags *pflag.FlagSet, dev *devEmulator) (config.Source, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	source.Stage, _ = flags.GetString("stage")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
-		return config.Config{}, err
+		return config.Source{}, err
 	}
 	source.Overrides = append(source.Overrides, dev.overrides()...)
+	return source, nil
+}
+
+// load reads the declaration once.
+func load(flags *pflag.FlagSet, dev *devEmulator) (config.Config, error) {
+	source, err := sourceOf(flags, dev)
+	if err != nil {
+		return config.Config{}, err
+	}
 	return config.Load(source)
 }
 
