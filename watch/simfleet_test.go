@@ -34,9 +34,15 @@ func (f fleet) bad() time.Duration {
 	return sum
 }
 
-// longestGap is the longest time without a good read that is not called starving.
+// longestGap is the longest time without a good read that is not called starving:
+// eight rounds of what the quota leaves to polls.
 func (f fleet) longestGap() time.Duration {
-	return 8*max(f.settings.Interval, f.fair()) + 2*f.bad()
+	left := 1.0
+	if f.shared { // each rotation makes every process read everything twice
+		rotations := f.rotations * float64(f.secrets) / (24 * time.Hour).Seconds()
+		left = max(1-rotations*float64(f.processes*f.secrets*2)/quota, 0.25)
+	}
+	return 8*max(f.settings.Interval, part(f.fair(), 1/left)) + 2*f.bad()
 }
 
 func of(list []time.Duration, percent int) time.Duration {
