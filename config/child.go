@@ -13,9 +13,6 @@ func (d *decoder) validateChild(c *Config) {
 	if strings.ContainsRune(c.Child.User, ':') {
 		d.fault("child.user", "want a name or a number, and the group in child.group, got %q", c.Child.User)
 	}
-	if c.Child.User != "" && len(c.Files.Items) > 0 {
-		d.fault("child.user", "files belong to the user of kmsrun, and another could not read them: run kmsrun itself as that user, or use variables")
-	}
 	if len(c.Child.PreStop) > 0 && c.Child.PreStop[0] == "" {
 		d.fault("child.pre_stop", "want a command and its arguments, got an empty command")
 	}

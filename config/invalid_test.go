@@ -36,7 +36,6 @@ var invalid = map[string][]string{
 	},
 	"child": {
 		`:2: child.user: want a name or a number, and the group in child.group, got "app:app"`,
-		`:2: child.user: files belong to the user of kmsrun, and another could not read them: run kmsrun itself as that user, or use variables`,
 		`:3: child.chdir: want an absolute path, got "here"`,
 		`:4: child.pre_stop: want a command and its arguments, got an empty command`,
 		`:5: child.leftovers: want auto, stop or leave, got "keep"`,

@@ -54,6 +54,9 @@ func Load(src Source) (Config, error) {
 		c.forgetTemplate(o.Key)
 		d.decode(nest(o.Key, o.Value), reflect.ValueOf(&c).Elem(), "")
 	}
+	if c.Files.Owner == (Owner{}) { // else the program could not read what it is given
+		c.Files.Owner = Owner{User: c.Child.User, Group: c.Child.Group}
+	}
 	for _, name := range sortedKeys(c.Files.Items) {
 		item := c.Files.Items[name]
 		d.readTemplate(name, &item)

@@ -18,6 +18,9 @@ func (c Config) Reloaded(next Config) (Config, []string) {
 		{"files.dir", &c.Files.Dir, &next.Files.Dir},
 		{"files.disk", &c.Files.Disk, &next.Files.Disk},
 		{"files.dir_mode", &c.Files.DirMode, &next.Files.DirMode},
+		{"child.user", &c.Child.User, &next.Child.User},
+		{"child.group", &c.Child.Group, &next.Child.Group},
+		{"child.chdir", &c.Child.Chdir, &next.Child.Chdir},
 		{"http", &c.HTTP, &next.HTTP},
 		{"log", &c.Log, &next.Log},
 	} {

@@ -16,6 +16,14 @@ import (
 // should know of it.
 func Inspect(settings config.Files, lookup func(string) (string, bool)) (dir string, doubts []string) {
 	if dir = settings.Dir; dir != "" {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() {
+			if err := checkOwner(dir, info); err != nil {
+				doubts = append(doubts, explain(dir, err).Error())
+			}
+		}
+		if err := explain(dir, refuseLink(dir)); err != nil {
+			doubts = append(doubts, err.Error())
+		}
 		switch inMemory, err := liesInMemory(dir); {
 		case err != nil:
 			doubts = append(doubts, explain(dir, err).Error())

@@ -307,3 +307,26 @@ func TestStops(t *testing.T) {
 		t.Errorf("got %d, want 5", got)
 	}
 }
+
+// TestOtherUsersFiles: what child.user is given he can read, on a filesystem and off it.
+func TestOtherUsersFiles(t *testing.T) {
+	t.Parallel()
+	need(t, os.Geteuid() == 0, "root's rights")
+	s := newService(t)
+	s.put(t, "db", "v1", "canary-other-user")
+	dir := filepath.Join(shm(t), "files")
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kmsrun.yaml")
+	if err := os.WriteFile(file, []byte("child: {user: nobody}\nfiles: {dir: "+dir+", items: {a: kms://db}}\nenv: {FD: 'kms://db?as=fd'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, s.environ(), "exec", "-c", file, "--", "sh", "-c", "id -un; stat -c '%U %a' "+dir+"/a -L; cmp "+dir+"/a $FD && echo same")
+	if got := r.wait(); got != 0 {
+		t.Errorf("exit status: got %d; stderr:\n%s", got, r.err.String())
+	}
+	if got, want := r.out.String(), "nobody\nnobody 400\nsame\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
