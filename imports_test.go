@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound"},
 	"metrics":             {"config"},
 	"internal/debugguard": {},
-	"internal/asfound":    {},
+	"internal/asfound":    {"internal/debugguard"},
 	"internal/jmes":       {},
 	"internal/proc":       {"internal/asfound"},
 	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard", "internal/asfound", "internal/proc"},
@@ -57,10 +57,11 @@ func TestImportArrows(t *testing.T) {
 			continue
 		}
 		for _, imported := range imports {
-			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && !slices.Contains(allowed, ours) {
+			ours, ok := strings.CutPrefix(imported, module+"/")
+			if ok && !slices.Contains(allowed, ours) {
 				t.Errorf("%s imports %s: no such arrow", file, ours)
 			}
-			if slices.Contains(standardOnly, pkg) && strings.Contains(imported, ".") {
+			if slices.Contains(standardOnly, pkg) && !ok && strings.Contains(imported, ".") {
 				t.Errorf("%s imports %s: only the standard library is allowed there", file, imported)
 			}
 			for prefix, users := range closed {

@@ -9,13 +9,14 @@ import (
 
 // forward passes a signal on. A planned restart does not outlive a request to end.
 func (l *loop) forward(s syscall.Signal) {
-	if !forwarded(s) || l.sentByTerminal(s) {
+	if !forwarded(s) {
 		return
 	}
 	if l.asksToEnd(s) {
 		l.leave()
 	}
 	switch {
+	case l.sentByTerminal(s):
 	case l.stop.phase == clearing && !l.leaving:
 		l.kept = append(l.kept, s)
 	case s == syscall.SIGCONT && l.paused:

@@ -196,6 +196,9 @@ func (l *loop) childEnded() {
 		l.stop.aim = notStopping // it ended by itself
 	}
 	l.stop.kill, l.stop.planned = nil, nil
+	if l.program.terminal.Present() && l.child.Status().Signal == syscall.SIGINT {
+		l.leaving = true // ^C, which the terminal sent to the program alone
+	}
 	again := l.stop.aim == stopToRestart && !l.leaving
 	if (again || l.clearsUp()) && l.child.GroupLeft() {
 		grace := min(leftoverGrace, l.Config.Child.StopTimeout)

@@ -330,3 +330,32 @@ func TestOtherUsersFiles(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestReraise: systemd, which tells a death by signal from an exit, sees the death.
+func TestReraise(t *testing.T) {
+	t.Parallel()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGSEGV, syscall.SIGPIPE, syscall.SIGUSR1, 40} {
+		for _, blocked := range [][]syscall.Signal{nil, {s}} {
+			// The program unblocks nothing: it dies of SIGKILL instead of what is blocked.
+			env, command := as(nil, blocked, "/bin/sh", "-c", `SYSTEMD_EXEC_PID=$$ exec "$@"`, "sh", binary(t), "exec", "--", "sh", "-c",
+				fmt.Sprintf("ulimit -c 0; kill -%d $$; kill -KILL $$", s))
+			cmd := exec.Command(command[0], command[1:]...)
+			cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
+			_ = cmd.Run()
+			want := s
+			if blocked != nil {
+				want = syscall.SIGKILL
+			}
+			if got := cmd.ProcessState.Sys().(syscall.WaitStatus); !got.Signaled() || got.Signal() != want {
+				t.Errorf("%v: got %v, want death by %v", s, cmd.ProcessState, want)
+			}
+		}
+	}
+	// Without systemd it is a status.
+	cmd := exec.Command(binary(t), "exec", "--", "sh", "-c", "kill -TERM $$")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	_ = cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != 143 {
+		t.Errorf("without systemd: got %v, want exit 143", cmd.ProcessState)
+	}
+}

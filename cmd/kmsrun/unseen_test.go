@@ -29,7 +29,7 @@ func beginAs() {
 		panic(err)
 	}
 	_ = os.Unsetenv(asVariable)
-	panic(state.Exec(os.Args[1], os.Args[1:], os.Environ()))
+	panic(state.Exec(os.Args[1], os.Args[1:], environ()))
 }
 
 // as begins a command line with signals ignored and blocked.
@@ -133,7 +133,7 @@ func glance(t *testing.T, shell string, ignored, blocked []syscall.Signal, argv 
 		env, command = nil, argv
 	}
 	cmd := exec.Command("/bin/sh", append([]string{"-c", shell, "sh"}, command...)...)
-	cmd.Env = append([]string{"PATH=/bin:/usr/bin", "HOME=/"}, env...)
+	cmd.Env = append([]string{"PATH=/bin:/usr/bin", "HOME=/", "DEBUG=x"}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
@@ -167,6 +167,9 @@ func normal(text, out string) string {
 // normalStat replaces the line of /proc/self/stat by what of it is to be the same:
 // whether the process leads its group, its terminal, and its priority.
 func normalStat(text string) string {
+	if rest := strings.Replace(text, "DEBUG=x\x00", "", 1); rest != text {
+		text = rest + "DEBUG=x" // in its place or, through us, at the end of the environment
+	}
 	stat := regexp.MustCompile(`(?m)^(\d+) \((\w+)\) \w \d+ (\d+) (\d+) (-?\d+) (-?\d+) .*$`)
 	return stat.ReplaceAllStringFunc(text, func(line string) string {
 		m := stat.FindStringSubmatch(line)

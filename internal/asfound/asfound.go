@@ -7,10 +7,9 @@
 //
 // A child gets them through a stage: the forked process is this binary again, with
 // [StageArg] for an argument. The initialisation of this package then restores
-// everything and executes the program, before any other package of ours is
-// initialised, and main never runs. So it imports little: its place in the order of
-// initialisation, which is by import path among the packages whose imports are ready,
-// is that of the first.
+// everything and executes the program, and main never runs. So it imports little: its
+// place in the order of initialisation, which is by import path among the packages
+// whose imports are ready, is near the first. What debugguard took before is put back.
 package asfound
 
 // State is which signals a process finds ignored and blocked.

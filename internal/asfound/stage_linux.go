@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"github.com/kmsrun/kmsrun/internal/debugguard"
 )
 
 // StageArg is the first argument of this binary as a stage.
@@ -104,6 +106,9 @@ func arguments() []string {
 // environ is the program's environment.
 func (s Stage) environ() []string {
 	environ := syscall.Environ()
+	if value, found := debugguard.Value(); found {
+		environ = append(environ, "DEBUG="+value)
+	}
 	pid := strconv.Itoa(syscall.Getpid())
 	for i, variable := range environ {
 		for _, name := range s.PIDs {
