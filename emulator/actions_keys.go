@@ -117,9 +117,6 @@ func createKey(c call) (any, error) {
 	if k.instance = p["DKMSInstanceId"]; k.instance != "" && !validID(k.instance) {
 		return nil, invalid("DKMSInstanceId")
 	}
-	if k.storage = p["KeyStorageMechanism"]; k.storage != "" && !validID(k.storage) {
-		return nil, invalid("KeyStorageMechanism")
-	}
 	text := p["Policy"]
 	switch {
 	case text != "" && k.instance == "":

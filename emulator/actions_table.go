@@ -84,7 +84,8 @@ var secretActions = map[string]action{
 // keyActions are those about keys.
 var keyActions = map[string]action{
 	"CreateKey": {
-		optional: []string{"DKMSInstanceId", "Description", "EnableAutomaticRotation", "KeySpec", "KeyStorageMechanism", "KeyUsage", "Origin", "Policy", "ProtectionLevel", "RotationInterval", "Tags"},
+		optional: []string{"DKMSInstanceId", "Description", "EnableAutomaticRotation", "KeySpec", "KeyUsage", "Origin", "Policy", "ProtectionLevel", "RotationInterval", "Tags"},
+		unbuilt:  []string{"KeyStorageMechanism"},
 		run:      createKey,
 	},
 	"DescribeKey": {

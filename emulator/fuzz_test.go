@@ -19,6 +19,7 @@ func fuzzBench(f *testing.F) *bench {
 	b := &bench{} // without a T: what is used of it here needs none
 	b.clock.Store(time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC).UnixNano())
 	b.Emulator = New(Config{Now: b.now, ECSRole: "app"})
+	b.store.addKey(newKey("k", ""))
 	if err := b.Put("s", "v1", []byte(canary)); err != nil {
 		f.Fatal(err)
 	}
@@ -40,6 +41,11 @@ func FuzzRequest(f *testing.F) {
 		{"POST", "/", "", formType, "Action=GetSecretValue&SecretName=s&VersionStage=ACSCurrent&DryRun=true", "X-Acs-Action", "x"},
 		{"POST", "/", "Action=CreateSecret&SecretName=t&VersionId=v1", formType, "SecretData=x", "Authorization", "ACS3-HMAC-SHA256 Credential=a,SignedHeaders=b,Signature=c"},
 		{"POST", "/", "Action=PutSecretValue&SecretName=s&VersionId=v2&SecretData=x&VersionStages=%5B%22a%22%5D", "", "", "", ""},
+		{"POST", "/", "Action=Decrypt&CiphertextBlob=AQFrAXYAAAAAAAAAAAAAAAB4&EncryptionContext=%7B%7D", "", "", "", ""},
+		{"POST", "/", "Action=Encrypt&KeyId=k&Plaintext=YQ%3D%3D&EncryptionContext=%7B%22a%22%3A%22b%22%7D", "", "", "Accept", "text/xml;q=0.5"},
+		{"POST", "/", "Action=TagResources&RegionId=r&ResourceType=key&ResourceId.1=k&Tag.1.Key=a", "", "", "", ""},
+		{"POST", "/", "Action=ListTagResources&RegionId=r&ResourceType=secret&ResourceId.1=s&NextToken=eA", "", "", "", ""},
+		{"POST", "/", "Action=CreateKey&KeySpec=RSA_2048&Tags.a=b&DKMSInstanceId=kst", "", "", "", ""},
 		{"POST", "/", "Action=SetSecretPolicy&SecretName=s&Policy=%7B%7D", "", "", "", ""},
 		{"POST", "/", "Action=AssumeRole&Version=2015-04-01&RoleArn=acs:ram::1:role/a&RoleSessionName=xx", "", "", "", ""},
 		{"POST", "/", "Action=AssumeRoleWithOIDC&Version=2015-04-01&RoleArn=acs:ram::1:role/a&RoleSessionName=xx&OIDCProviderArn=acs:ram::1:oidc-provider/p&OIDCToken=e30.e30.x", "", "", "", ""},

@@ -18,18 +18,18 @@ const (
 
 // key is a key. Nothing that it refers to is ever changed: copies are safe.
 type key struct {
-	id, description               string
-	spec, usage, origin           string
-	protection, instance, storage string
-	state                         keyState
-	created                       time.Time
-	deleteAt                      time.Time    // while it is PendingDeletion
-	versions                      []keyVersion // in the order of their making; the last one encrypts
-	rotation                      rotation     // its last date is that of the last version
-	guarded                       bool         // DeletionProtection
-	guardedWhy                    string
-	policy                        ownPolicy
-	tags                          []tag
+	id, description      string
+	spec, usage, origin  string
+	protection, instance string
+	state                keyState
+	created              time.Time
+	deleteAt             time.Time    // while it is PendingDeletion
+	versions             []keyVersion // in the order of their making; the last one encrypts
+	rotation             rotation     // its last date is that of the last version
+	guarded              bool         // DeletionProtection
+	guardedWhy           string
+	policy               ownPolicy
+	tags                 []tag
 }
 
 // keyVersion is what a key encrypts with. That of an asymmetric key has no material: nothing is done with those.

@@ -48,6 +48,7 @@ func TestKeyRefusals(t *testing.T) {
 		{"CreateKey", []string{"EnableAutomaticRotation", "true", "RotationInterval", "6d"}, refusedInvalid("RotationInterval")},
 		{"CreateKey", []string{"Tags", "x"}, refusedInvalid("Tags")},
 		{"CreateKey", []string{"Policy", "{}"}, refusedInvalid("Policy")},
+		{"CreateKey", []string{"KeyStorageMechanism", "x"}, refusedInvalid("KeyStorageMechanism")},
 		{"CreateKey", []string{"Description", strings.Repeat("x", 8193)}, refusedInvalid("Description")},
 		{"ListKeys", []string{"Filters", `[{"Key":"TagKey","Values":["x"]}]`}, refusedInvalid("Filters")},
 		{"UpdateKeyDescription", []string{"KeyId", "k"}, "400 MissingDescription: Description is mandatory for this action."},

@@ -124,6 +124,7 @@ func (e *Emulator) commit(change func() error) error {
 	}
 	next := e.saved()
 	if writeErr := writeState(k.path, next); writeErr != nil {
+		e.clock.begin(k.ahead)
 		if loadErr := e.load(k.last); loadErr != nil {
 			writeErr = loadErr // can't be: it has been read or written before
 		}

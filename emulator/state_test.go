@@ -221,6 +221,9 @@ func TestStateNotWritable(t *testing.T) {
 	if err := b.Put("other", "v1", []byte(canary)); err == nil {
 		t.Error("Put succeeds")
 	}
+	if err := b.Advance(time.Hour); err == nil || b.Emulator.clock.lead() != 0 {
+		t.Errorf("Advance = %v and is %v ahead, want an error and 0", err, b.Emulator.clock.lead())
+	}
 	if data, id := b.current("s"); data != canary+"-v1" || id != "v1" {
 		t.Errorf("version = %s, want v1", id)
 	}

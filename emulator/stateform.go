@@ -35,7 +35,6 @@ type (
 		Origin      string            `json:"origin"`
 		Protection  string            `json:"protection_level"`
 		Instance    string            `json:"dkms_instance_id,omitempty"`
-		Storage     string            `json:"storage,omitempty"`
 		State       keyState          `json:"state"`
 		Created     time.Time         `json:"created"`
 		DeleteAt    time.Time         `json:"delete_at,omitzero"`
@@ -118,7 +117,7 @@ func (r savedRotation) rotation() rotation {
 func (k *key) saved() savedKey {
 	s := savedKey{
 		ID: k.id, Description: k.description, Spec: k.spec, Usage: k.usage, Origin: k.origin, Protection: k.protection,
-		Instance: k.instance, Storage: k.storage, State: k.state, Created: k.created, DeleteAt: k.deleteAt,
+		Instance: k.instance, State: k.state, Created: k.created, DeleteAt: k.deleteAt,
 		Rotation: k.rotation.saved(), Guarded: k.guarded, GuardedWhy: k.guardedWhy, Policy: k.policy.text, Tags: k.tags,
 	}
 	for _, v := range k.versions {
@@ -193,7 +192,7 @@ func (st *store) load(a savedAccount) error {
 func (s savedKey) key() (*key, error) {
 	k := &key{
 		id: s.ID, description: s.Description, spec: s.Spec, usage: s.Usage, origin: s.Origin, protection: s.Protection,
-		instance: s.Instance, storage: s.Storage, state: s.State, created: s.Created, deleteAt: s.DeleteAt,
+		instance: s.Instance, state: s.State, created: s.Created, deleteAt: s.DeleteAt,
 		rotation: s.Rotation.rotation(), guarded: s.Guarded, guardedWhy: s.GuardedWhy, tags: s.Tags,
 	}
 	for _, v := range s.Versions {
