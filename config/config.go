@@ -21,6 +21,7 @@ type Config struct {
 	Watch    Watch           `yaml:"watch"`
 	OnChange OnChange        `yaml:"on_change"`
 	Child    Child           `yaml:"child"`
+	Sealed   Sealed          `yaml:"sealed"`
 	HTTP     HTTP            `yaml:"http"`
 	Log      Log             `yaml:"log"`
 
@@ -63,6 +64,8 @@ type Watch struct {
 	Jitter      float64       `yaml:"jitter"`       // fraction of the interval, 0 to 1
 	Debounce    time.Duration `yaml:"debounce"`     // wait for companions of a change
 	DebounceMax time.Duration `yaml:"debounce_max"` // the longest such wait
+	MaxStale    time.Duration `yaml:"max_stale"`    // age at which OnStale acts; 0: never
+	OnStale     string        `yaml:"on_stale"`     // unready | exit
 }
 
 // OnChange says what a change does to the program.
@@ -117,9 +120,11 @@ func Default() Config {
 			Jitter:      0.1,
 			Debounce:    2 * time.Second,
 			DebounceMax: 10 * time.Second,
+			OnStale:     "unready",
 		},
 		OnChange: OnChange{Env: "restart"},
 		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second},
+		Sealed:   Sealed{MaxAge: 24 * time.Hour},
 		Log:      Log{Format: "text"},
 	}
 }

@@ -33,6 +33,8 @@ func (d *decoder) validate(c *Config) {
 	d.oneOf("on_change.env", c.OnChange.Env, "restart", "exit", "none")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	d.validateHTTP(c)
+	d.validateStale(c)
+	d.validateSealed(c)
 }
 
 func (d *decoder) oneOf(key, got string, want ...string) {

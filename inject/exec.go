@@ -23,7 +23,7 @@ import (
 
 // The exit statuses of kmsrun's own failures.
 const (
-	StatusTemporary = 124 // an outage that outlasted kms.start_timeout
+	StatusTemporary = 124 // an outage that outlasted kms.start_timeout, or watch.max_stale with on_stale: exit
 	StatusFailed    = 125 // a failure that needs a person
 )
 
@@ -36,9 +36,12 @@ type Plan struct {
 
 	Interactive bool // stdin is a terminal
 
-	Fetch      watch.Fetch        // while watching
-	FetchFirst watch.PatientFetch // before the start
-	WaitsFor   func() error       // what FetchFirst met last, for a start that takes long
+	Fetch      watch.Fetch           // while watching
+	FetchFirst watch.PatientFetch    // before the start
+	WaitsFor   func() error          // what FetchFirst met last, for a start that takes long
+	Published  func(secret.Snapshot) // told of each snapshot whose generation was published; it must not block
+	Expired    <-chan struct{}       // closed when the secrets are too old to go on with; nil for never
+	Stale      func() bool           // whether a secret is so old that the program counts as not ready; nil for never
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
 	BeforeExec func()                      // called before this process becomes the program
@@ -60,6 +63,9 @@ func NewExec(p Plan) *Exec {
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
+	if e.Published == nil {
+		e.Published = func(secret.Snapshot) {}
+	}
 	var ids []secret.ID
 	for _, id := range p.Config.IDs() {
 		if !id.Pinned() {
@@ -76,6 +82,7 @@ func NewExec(p Plan) *Exec {
 func (e *Exec) State() metrics.State {
 	return metrics.State{
 		Started: e.started.Load,
+		Stale:   e.Stale,
 		Alive: func(ctx context.Context) error {
 			pong := make(chan struct{})
 			select {
@@ -117,6 +124,7 @@ func (e *Exec) Run() (Status, error) {
 		remove(dir)
 		return status, err
 	}
+	e.Published(snapshot)
 	if e.Once {
 		return e.become(dir, generation, f.kept)
 	}
@@ -163,9 +171,6 @@ func (e *Exec) watchOver(dir *render.Dir, snapshot secret.Snapshot, generation r
 		l.forward(s)
 	}
 	e.started.Store(true)
-	for _, id := range snapshot.IDs() {
-		e.Metrics.SecretRead(id.SecretName(), id.Stage, time.Now())
-	}
 	l.served()
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -27,6 +27,7 @@ type loop struct {
 	again   <-chan time.Time // another try to publish unpublished
 	job     jobControl
 	told    told
+	expired bool // we stop the program since its secrets are too old
 
 	unpublished secret.Snapshot
 	given       render.Generation // what the program was started with
@@ -64,11 +65,13 @@ func (l *loop) run() (Status, error) {
 			l.forward(s)
 		case status := <-l.child.done:
 			if l.stop != stopToRestart || l.leaving {
-				return status, nil
+				return l.verdict(status), nil
 			}
 			if err := l.start("change"); err != nil {
 				return Status{}, err
 			}
+		case <-l.Expired:
+			l.expire()
 		case <-l.kill:
 			l.Log.Warn("the program did not stop in time; killing it", "pid", l.child.process.Pid, "stop_timeout", l.Config.Child.StopTimeout)
 			l.signal(syscall.SIGKILL, "restart")
@@ -175,6 +178,7 @@ func (l *loop) apply(snapshot secret.Snapshot) {
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
+	l.Published(snapshot)
 	l.Metrics.EnvStale(len(next.Since(l.given).Env) > 0)
 	if change.None() {
 		l.Metrics.Generation("unchanged")

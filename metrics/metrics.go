@@ -23,6 +23,7 @@ type Metrics struct {
 	starts      *prometheus.CounterVec
 	signals     *prometheus.CounterVec
 	envStale    prometheus.Gauge
+	outageSeries
 }
 
 // New makes the series, each at zero, but kmsrun_kms_up: with nothing to poll,
@@ -60,11 +61,12 @@ func New(version string) *Metrics {
 			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start or change.",
 		}, []string{"reason"}),
 		signals: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change or restart.",
+			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change, restart or stale.",
 		}, []string{"reason"}),
 		envStale: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
 		}),
+		outageSeries: newOutageSeries(factory),
 	}
 	m.Outage(false)
 	return m
@@ -100,7 +102,7 @@ func (m *Metrics) ChildStarted(reason string) {
 	m.starts.WithLabelValues(reason).Inc()
 }
 
-// ChildSignalled counts a signal: forwarded, change or restart.
+// ChildSignalled counts a signal: forwarded, change, restart or stale.
 func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
 
 // EnvStale notes whether the program's environment differs from the newest secrets.

@@ -93,15 +93,18 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 
 	plan := inject.Plan{
 		Config: c, Argv: argv, Signals: signals, Lookup: os.LookupEnv,
-		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
+		Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
 	if plan.Once && c.HTTP.Listen != "" {
 		return inject.Status{}, errors.New("--once leaves no process that could serve http.listen: want one of them")
 	}
-	if err := connect(ctx, &plan, flags, dev); err != nil {
+	sealed, err := connect(ctx, &plan, flags, dev)
+	if err != nil {
 		return inject.Status{}, err
 	}
+	defer sealed()
+	plan.BeforeExec = func() { sealed(); out.flush() }
 	run := inject.NewExec(plan)
 	if c.HTTP.Listen != "" {
 		server, err := metrics.Serve(c.HTTP, plan.Metrics, run.State(), log)
@@ -131,9 +134,10 @@ func stdinIsTerminal() bool {
 }
 
 // connect makes the KMS client, if anything is to be read, and the environment that
-// the program inherits.
-func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
+// the program inherits. The func it returns waits until what is to be sealed is.
+func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) (func(), error) {
 	var drop []string
+	sealed := func() {}
 	if ids := plan.Config.IDs(); len(ids) > 0 {
 		login := dev.login(plan)
 		client, err := kms.New(plan.Config.KMS, login, "kmsrun/"+buildVersion(), func(c kms.Call) {
@@ -141,9 +145,12 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 			plan.Log.Debug("called KMS", "action", c.Action, "code", c.Code, "took", c.Duration)
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, client.GetPatiently, client.WaitsFor
+		if sealed, err = prepareForOutage(ctx, plan, ids); err != nil {
+			return nil, err
+		}
 		if login.FromVariables(ids) {
 			drop = kms.Variables()
 		}
@@ -155,14 +162,14 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 		drop = nil
 	}
 	if pristine, _ := flags.GetBool("pristine"); pristine {
-		return nil
+		return sealed, nil
 	}
 	var dropped []string
 	plan.Environ, dropped = inject.Environ(environ(), drop)
 	if len(dropped) > 0 {
 		plan.Log.Info("the program does not inherit the access key; --pass-credentials passes it", "variables", dropped)
 	}
-	return nil
+	return sealed, nil
 }
 
 // environ is the environment that this process was started with.
