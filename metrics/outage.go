@@ -59,3 +59,10 @@ func (m *Metrics) Sealed(written bool, at time.Time) {
 	m.seals.WithLabelValues("written").Inc()
 	m.sealedAt.Set(float64(at.UnixMilli()) / 1000)
 }
+
+// SealedStatus is the sealed snapshot as the status of a run shows it.
+type SealedStatus struct {
+	File    string    `json:"file"`
+	Written time.Time `json:"written,omitzero"` // by this process
+	Serving []string  `json:"serving"`          // references whose value came from the file and was not read since
+}

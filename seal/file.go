@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,11 +62,26 @@ func (f *File) Write(snapshot secret.Snapshot, ids []secret.ID, read func(secret
 	})
 }
 
+// sweep removes what a kmsrun that was killed while it wrote has left behind. Younger
+// files may be another's who is at it.
+func (f *File) sweep(now time.Time) {
+	dir := filepath.Dir(f.path)
+	entries, _ := os.ReadDir(dir) // not to be listed: then nothing is swept
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && strings.HasPrefix(entry.Name(), temporaryName(f.path)) && now.Sub(info.ModTime()) > time.Hour {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+}
+
+func temporaryName(path string) string { return "." + filepath.Base(path) + "." }
+
 // replace writes a file of mode 0600 in one step: whoever reads it, or loses power,
 // finds the old one or the new one whole.
 func replace(path string, write func(io.Writer) error) error {
 	dir := filepath.Dir(path)
-	temporary, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	temporary, err := os.CreateTemp(dir, temporaryName(path)+"*")
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ func (s *Source) keep() {
 	look := time.NewTicker(max(min(s.file.maxAge/(2*gain), 10*time.Second), time.Millisecond))
 	defer look.Stop()
 	k := keeping{source: s}
+	s.file.sweep(time.Now())
 	for {
 		select {
 		case k.snapshot = <-s.published:

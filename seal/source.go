@@ -147,16 +147,9 @@ func (s *Source) names() []string {
 	return names
 }
 
-// Status is the sealed snapshot as /status shows it.
-type Status struct {
-	File    string    `json:"file"`
-	Written time.Time `json:"written,omitzero"` // by this process
-	Serving []string  `json:"serving"`          // references whose value came from the file and was not read since
-}
-
-// Status is the present state.
-func (s *Source) Status() Status {
+// Status is the present state. It may be called from any goroutine.
+func (s *Source) Status() metrics.SealedStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Status{File: s.file.path, Written: s.written, Serving: s.names()}
+	return metrics.SealedStatus{File: s.file.path, Written: s.written, Serving: s.names()}
 }

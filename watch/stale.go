@@ -111,7 +111,7 @@ func (r *Reads) look(now time.Time, limit time.Duration) bool {
 		r.stale[id] = true
 	}
 	for id := range r.last {
-		if r.stale[id] != before[id] || before[id] {
+		if !id.Pinned() {
 			r.metrics.Stale(id.SecretName(), id.Stage, r.stale[id])
 		}
 	}
