@@ -5,11 +5,12 @@ CC_HERE := $(shell command -v gcc || command -v cc)
 
 FUZZTIME := 60s
 STRESSTIME := 2m
+OUTAGETIME := 5m
 # ONLY_LO runs a command where there is no network but lo, where that can be made (it takes
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress outage bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -35,6 +36,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
@@ -44,6 +46,9 @@ fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 stress: ## every way of logging in, with tokens of seconds, for STRESSTIME
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
+outage: ## KMS and STS killed at random while secrets rotate, for OUTAGETIME
+	KMSRUN_TEST_OUTAGE=$(OUTAGETIME) go test -count 1 -timeout 90m -run '^TestKilledAtRandom$$' -v ./cmd/kmsrun
+
 bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms
 	go test -run '^$$' -bench . ./cmd/kmsrun
@@ -51,7 +56,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light age
 
 image: build ## FROM scratch, tagged kmsrun:latest
 	docker build -t kmsrun:latest .

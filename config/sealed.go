@@ -20,16 +20,19 @@ type Sealed struct {
 // CredentialsDir begins the path of an identity that systemd hands over.
 const CredentialsDir = "${CREDENTIALS_DIRECTORY}/"
 
-// missedPolls is how many intervals without an answer make a secret stale where
-// max_stale does not say.
-const missedPolls = 3
+// Where max_stale does not say, this many intervals without an answer make a secret
+// stale, and no less than a moment: a busy machine polls late.
+const (
+	missedPolls = 3
+	aMoment     = 10 * time.Second
+)
 
 // StaleAfter is the age at which a secret counts as stale.
 func (w Watch) StaleAfter() time.Duration {
 	if w.MaxStale > 0 {
 		return w.MaxStale
 	}
-	return missedPolls * w.Interval
+	return max(missedPolls*w.Interval, aMoment)
 }
 
 func (d *decoder) validateStale(c *Config) {

@@ -20,7 +20,7 @@ type outageSeries struct {
 func newOutageSeries(factory promauto.Factory) outageSeries {
 	return outageSeries{
 		stale: factory.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kmsrun_secret_stale", Help: "1 while a secret has not been read for longer than watch.max_stale (without one, three intervals), else 0.",
+			Name: "kmsrun_secret_stale", Help: "1 while a secret has not been read for longer than watch.max_stale (without one, three intervals and 10 s), else 0.",
 		}, []string{"secret", "stage"}),
 		failures: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "kmsrun_secret_read_failures_total", Help: "Reads of a secret that failed for good, tries included, by kind.",

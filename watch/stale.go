@@ -118,11 +118,11 @@ func (r *Reads) look(now time.Time, limit time.Duration) bool {
 	switch {
 	case len(ids) > 0 && len(before) == 0:
 		r.since = now
-		then := "keep serving them"
+		level, then := slog.LevelInfo, "keep serving them" // the failures themselves have been warned about
 		if r.settings.MaxStale > 0 {
-			then = r.settings.OnStale
+			level, then = slog.LevelWarn, r.settings.OnStale
 		}
-		r.log.Warn("secrets are stale: they have not been read for too long", "secrets", few(ids), "limit", limit, "then", then)
+		r.log.Log(context.Background(), level, "secrets are stale: they have not been read for too long", "secrets", few(ids), "limit", limit, "then", then)
 	case len(ids) == 0 && len(before) > 0:
 		r.log.Info("no secret is stale any more", "after", now.Sub(r.since).Round(time.Millisecond))
 		r.since = time.Time{}

@@ -94,7 +94,7 @@ func TestStaleness(t *testing.T) {
 				t.Errorf("stale: got %t, want %t", got, stale)
 			}
 		}
-		const begins = `level=WARN msg="secrets are stale: they have not been read for too long" secrets=[kms://a] limit=3m0s then="keep serving them"`
+		const begins = `level=INFO msg="secrets are stale: they have not been read for too long" secrets=[kms://a] limit=3m0s then="keep serving them"`
 		after(time.Hour+time.Second/2, false)
 		a.fail(errOutage, "a")
 		after(3*time.Minute-time.Second, false)
