@@ -92,6 +92,16 @@ func TestPlaintextLeavesInFewPlaces(t *testing.T) {
 	}
 }
 
+// TestSealPrintsNothing: the one file of seal that sees plaintext has nothing to print,
+// log or write it with.
+func TestSealPrintsNothing(t *testing.T) {
+	for _, imported := range sources(t)["seal/document.go"] {
+		if slices.Contains([]string{"fmt", "log", "log/slog", "os", "io"}, imported) {
+			t.Errorf("seal/document.go imports %s", imported)
+		}
+	}
+}
+
 // TestTrapsInSources: net/http's default clients have no time-out, no cap and a proxy
 // for everything; and any action but these would put more into a URL than a name.
 func TestTrapsInSources(t *testing.T) {
