@@ -113,7 +113,7 @@ var invalid = map[string][]string{
 	"sealed-identity":    {`:1: sealed.identity_file: want the path of an age identity: without it the file can't be opened at a start`},
 	"sealed-file":        {`:1: sealed.file: want the path of the file to keep`},
 	"stale":              {`:2: watch.max_stale: want 0s (for ever), or at least twice watch.interval (2m0s), got 30s`, `:3: watch.on_stale: want unready or exit, got "restart"`},
-	"stale-unused":       {`:1: watch.on_stale: does nothing without watch.max_stale`},
+	"stale-unused":       {`:1: watch.on_stale: exit needs an age: set watch.max_stale`},
 	"start-timeout":      {`:2: kms.start_timeout: want more than 0s, got -1s`},
 	"stop-signal":        {`:2: child.stop_signal: want a signal such as SIGHUP, got "SIGSTOPP"`},
 	"stop-signal-number": {`:2: child.stop_signal: want a signal such as SIGHUP, got "65"`},

@@ -40,8 +40,8 @@ func (d *decoder) validateStale(c *Config) {
 	if most := 2 * c.Watch.Interval; c.Watch.MaxStale < 0 || c.Watch.MaxStale > 0 && c.Watch.MaxStale < most {
 		d.fault("watch.max_stale", "want 0s (for ever), or at least twice watch.interval (%s), got %s", most, c.Watch.MaxStale)
 	}
-	if _, set := d.where["watch.on_stale"]; set && c.Watch.MaxStale == 0 && !d.faulted["watch.max_stale"] {
-		d.fault("watch.on_stale", "does nothing without watch.max_stale")
+	if c.Watch.OnStale == "exit" && c.Watch.MaxStale == 0 && !d.faulted["watch.max_stale"] {
+		d.fault("watch.on_stale", "exit needs an age: set watch.max_stale")
 	}
 }
 

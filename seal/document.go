@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -20,7 +19,7 @@ type document struct {
 	Version int               `json:"version"`
 	Sealed  time.Time         `json:"sealed"`
 	KMS     origin            `json:"kms"`
-	Secrets map[string]*entry `json:"secrets"` // by reference; null where there was no such secret
+	Secrets map[string]*entry `json:"secrets"` // by reference, less the selector
 }
 
 // origin is what the references mean: the same name is another secret elsewhere.
@@ -53,18 +52,14 @@ const (
 type Contents struct {
 	Snapshot secret.Snapshot
 	Sealed   time.Time
-	Read     map[secret.ID]time.Time // of all references, those without a value too
+	Read     map[secret.ID]time.Time
 }
 
-// encode completes d with the values of ids. Its errors hold nothing of them.
-func encode(d document, snapshot secret.Snapshot, ids []secret.ID, read func(secret.ID) time.Time) ([]byte, error) {
+// encode completes d with the values of a snapshot. Its errors hold nothing of them.
+func encode(d document, snapshot secret.Snapshot, read func(secret.ID) time.Time) ([]byte, error) {
 	d.Format, d.Version, d.Secrets = formatName, formatVersion, map[string]*entry{}
-	for _, id := range ids {
-		value, found := snapshot.Get(id)
-		if !found {
-			d.Secrets[id.String()] = nil
-			continue
-		}
+	for _, id := range snapshot.IDs() {
+		value, _ := snapshot.Get(id)
 		e := &entry{Version: value.Version, Stages: value.Stages, Created: value.Created, Read: read(id).UTC()}
 		if data := value.Bytes(); utf8.Valid(data) {
 			text := string(data)
@@ -95,12 +90,8 @@ func decode(text []byte) (Contents, origin, error) {
 	contents := Contents{Sealed: d.Sealed, Read: map[secret.ID]time.Time{}}
 	for reference, e := range d.Secrets {
 		ref, err := secret.ParseRef(reference)
-		if err != nil || e != nil && (e.Value == nil) == (e.Base64 == nil) {
+		if err != nil || e == nil || (e.Value == nil) == (e.Base64 == nil) {
 			return Contents{}, origin{}, errors.New("opens, but is not as kmsrun writes it: see the entry of " + strconv.Quote(reference))
-		}
-		if e == nil {
-			contents.Read[ref.ID] = d.Sealed
-			continue
 		}
 		data := e.Base64
 		if e.Value != nil {
@@ -139,9 +130,4 @@ func (c Contents) Oldest(ids []secret.ID) time.Time {
 		return time.Time{}
 	}
 	return slices.MinFunc(times, time.Time.Compare)
-}
-
-// IDs lists the references that the contents know, in a stable order.
-func (c Contents) IDs() []secret.ID {
-	return secret.SortIDs(slices.Collect(maps.Keys(c.Read)))
 }

@@ -39,10 +39,10 @@ var (
 	lastMark  = []byte("\n" + armor.Footer + "\n")
 )
 
-// Write replaces the file in one step by the values of ids in snapshot; an id without
-// a value is noted as such. read tells when each was last read from KMS.
-func (f *File) Write(snapshot secret.Snapshot, ids []secret.ID, read func(secret.ID) time.Time) error {
-	text, err := encode(document{Sealed: time.Now().UTC(), KMS: f.origin}, snapshot, ids, read)
+// Write replaces the file in one step by the values of a snapshot. read tells when each
+// was last read from KMS.
+func (f *File) Write(snapshot secret.Snapshot, read func(secret.ID) time.Time) error {
+	text, err := encode(document{Sealed: time.Now().UTC(), KMS: f.origin}, snapshot, read)
 	if err != nil {
 		return err
 	}

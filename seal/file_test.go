@@ -104,7 +104,7 @@ func TestRoundTrip(t *testing.T) {
 			created := now.Add(time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "created")))
 			before = before.With(id, secret.NewValue(data, rapid.String().Filter(func(s string) bool { return s == strings.ToValidUTF8(s, "") }).Draw(t, "version"), []string{"ACSCurrent", "x"}, created))
 		}
-		text, err := encode(document{Sealed: now, KMS: origin{"r", "e"}}, before, ids, at(now))
+		text, err := encode(document{Sealed: now, KMS: origin{"r", "e"}}, before, at(now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestEveryFieldIsSealed(t *testing.T) {
 			t.Fatalf("this test does not know how to set %s", fields.Type().Field(i).Name)
 		}
 	}
-	text, err := encode(document{}, secret.Snapshot{}.With(id("a"), want), []secret.ID{id("a")}, at(now))
+	text, err := encode(document{}, secret.Snapshot{}.With(id("a"), want), at(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,18 +167,16 @@ func TestEveryFieldIsSealed(t *testing.T) {
 	}
 }
 
-func canaries(n int) (secret.Snapshot, []secret.ID) {
+func canaries(n int) secret.Snapshot {
 	var snapshot secret.Snapshot
-	var ids []secret.ID
 	for i := range n {
 		text := fmt.Sprintf(`{"password":"canary-%d-7f3a9c51 <&> é"}`, i)
 		if i%10 == 9 {
 			text = "\xff canary-binary"
 		}
-		ids = append(ids, id(fmt.Sprintf("prod/%d", i)))
-		snapshot = snapshot.With(ids[i], value(text, "v1"))
+		snapshot = snapshot.With(id(fmt.Sprintf("prod/%d", i)), value(text, "v1"))
 	}
-	return snapshot, ids
+	return snapshot
 }
 
 // TestOpensWithTheAgeTool: at 3 am, with nothing of ours at hand.
@@ -186,8 +184,8 @@ func TestOpensWithTheAgeTool(t *testing.T) {
 	t.Parallel()
 	c := declared(t)
 	f := newFile(t, c)
-	snapshot, ids := canaries(200)
-	if err := f.Write(snapshot, ids, at(now)); err != nil {
+	snapshot := canaries(200)
+	if err := f.Write(snapshot, at(now)); err != nil {
 		t.Fatal(err)
 	}
 	sealed, err := os.ReadFile(c.Sealed.File)
@@ -263,7 +261,7 @@ func TestRefusals(t *testing.T) {
 		{name: "another region", change: func(c *config.Config) { c.KMS.Region = "cn-beijing" }, want: `made for other references: those of region "cn-hangzhou" and endpoint "", not of region "cn-beijing" and endpoint ""`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if err := newFile(t, c).Write(snapshot, ids, at(now)); err != nil {
+			if err := newFile(t, c).Write(snapshot, at(now)); err != nil {
 				t.Fatal(err)
 			}
 			if test.spoil != nil {
@@ -291,12 +289,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestDamage: no prefix of a file opens, and no file with a changed byte does.
+// TestDamage: no prefix of a file opens, and no file with a changed byte does, wherever
+// it is (a sample of them: each takes a while).
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	c := declared(t)
 	f := newFile(t, c)
-	if err := f.Write(secret.Snapshot{}.With(id("a"), value("canary-a", "v1")), []secret.ID{id("a")}, at(now)); err != nil {
+	if err := f.Write(secret.Snapshot{}.With(id("a"), value("canary-a", "v1")), at(now)); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := f.read()
@@ -306,6 +305,9 @@ func TestDamage(t *testing.T) {
 	for n := range whole {
 		if _, err := f.decrypt(whole[:n]); err == nil || !strings.HasPrefix(err.Error(), "truncated") {
 			t.Fatalf("the first %d bytes: got %v, want truncated", n, err)
+		}
+		if n%11 != 0 {
+			continue
 		}
 		changed := bytes.Clone(whole)
 		changed[n] ^= 0x11
@@ -326,7 +328,8 @@ func TestOddContents(t *testing.T) {
 		`{` + head + `, "secrets": {"kms://a": {"version": "v1"}}}`:                                                `opens, but is not as kmsrun writes it: see the entry of "kms://a"`,
 		`{` + head + `, "secrets": {"kms://a": {"value": "canary", "value_base64": "AA=="}}}`:                      `opens, but is not as kmsrun writes it: see the entry of "kms://a"`,
 		`{` + head + `, "secrets": {"a b": {"value": "canary"}}}`:                                                  `opens, but is not as kmsrun writes it: see the entry of "a b"`,
-		`{` + head + `, "secrets": {"kms://a": null, "kms://b": {"value": "", "version": "v"}}}`:                   "",
+		`{` + head + `, "secrets": {"kms://a": null}}`:                                                             `opens, but is not as kmsrun writes it: see the entry of "kms://a"`,
+		`{` + head + `, "secrets": {"kms://b": {"value": "", "version": "v"}}}`:                                    "",
 		`{` + head + `, "secrets": {"kms://a": {"value": "by hand", "read": "2026-01-02T03:04:05Z", "new": "x"}}}`: "",
 	} {
 		_, _, err := decode([]byte(text))

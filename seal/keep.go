@@ -76,16 +76,16 @@ type keeping struct {
 }
 
 func (k *keeping) oldest() time.Time {
-	read := map[secret.ID]time.Time{}
-	for _, id := range k.snapshot.IDs() {
+	ids, read := k.snapshot.IDs(), map[secret.ID]time.Time{}
+	for _, id := range ids {
 		read[id] = k.source.reads.Last(id)
 	}
-	return Contents{Read: read}.Oldest(k.source.ids)
+	return Contents{Read: read}.Oldest(ids)
 }
 
 func (k *keeping) write() {
 	s, now, oldest := k.source, time.Now(), k.oldest()
-	err := s.file.Write(k.snapshot, s.ids, s.reads.Last)
+	err := s.file.Write(k.snapshot, s.reads.Last)
 	s.metrics.Sealed(err == nil, now)
 	if err != nil {
 		if !k.failed {

@@ -64,11 +64,11 @@ func fault(format string, args ...any) error {
 // private wants the identity where whoever takes the sealed file does not find it.
 func private(identity *os.File, sealed string) error {
 	const elsewhere = "whoever copies the one has the other; keep it elsewhere, such as in a systemd credential or a Kubernetes Secret"
-	real, err := filepath.EvalSymlinks(identity.Name())
+	resolved, err := filepath.EvalSymlinks(identity.Name())
 	if err != nil {
 		return fault("reading the identity: %s", err)
 	}
-	beside, err := os.Stat(filepath.Dir(real))
+	beside, err := os.Stat(filepath.Dir(resolved))
 	if err != nil {
 		return fault("reading the identity: %s", err)
 	}

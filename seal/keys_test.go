@@ -95,7 +95,7 @@ func TestRecipients(t *testing.T) {
 	}
 	c.Sealed.Identity = writeKey(t, keyDir(t), other.String(), 0o400) // a post-quantum one will do too
 	f := newFile(t, c)
-	if err := f.Write(secret.Snapshot{}, []secret.ID{id("a")}, at(now)); err != nil {
+	if err := f.Write(secret.Snapshot{}.With(id("a"), value("a", "v1")), at(now)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Open(now, []secret.ID{id("a")}); err != nil {
@@ -167,7 +167,7 @@ func TestPlugin(t *testing.T) {
 	c := declared(t)
 	c.Sealed.Identity = writeKey(t, keyDir(t), plugin.EncodeIdentity("kmsruntest", []byte("good")), 0o400)
 	ids, snapshot := []secret.ID{id("a")}, secret.Snapshot{}.With(id("a"), value("canary", "v1"))
-	if err := newFile(t, c).Write(snapshot, ids, at(now)); err == nil || !strings.Contains(err.Error(), `encrypting: `) {
+	if err := newFile(t, c).Write(snapshot, at(now)); err == nil || !strings.Contains(err.Error(), `encrypting: `) {
 		t.Errorf("without the plugin: got %v", err)
 	}
 	if out, err := exec.Command("go", "build", "-o", bin, "./testdata/age-plugin-kmsruntest").CombinedOutput(); err != nil {
@@ -176,7 +176,7 @@ func TestPlugin(t *testing.T) {
 	for _, recipients := range [][]string{nil, {plugin.EncodeRecipient("kmsruntest", []byte("r"))}} {
 		c.Sealed.Recipients = recipients
 		f := newFile(t, c)
-		if err := f.Write(snapshot, ids, at(now)); err != nil {
+		if err := f.Write(snapshot, at(now)); err != nil {
 			t.Fatal(err)
 		}
 		contents, err := f.Open(now, ids)

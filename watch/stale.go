@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ type Reads struct {
 	metrics  *metrics.Metrics
 
 	mu    sync.Mutex
-	last  map[secret.ID]time.Time // of those that are watched or were read once
+	ids   []secret.ID             // what the program has, less pinned versions: they never get old
+	last  map[secret.ID]time.Time // of all that was ever read
 	stale map[secret.ID]bool
 	since time.Time // of the first of stale; zero without any
 }
@@ -37,6 +39,19 @@ func (r *Reads) Note(id secret.ID, at time.Time) {
 	defer r.mu.Unlock()
 	r.last[id] = at
 	r.metrics.SecretRead(id.SecretName(), id.Stage, at)
+}
+
+// Published notes what the program has now: of these secrets the age counts.
+func (r *Reads) Published(snapshot secret.Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.ids
+	r.ids = slices.DeleteFunc(snapshot.IDs(), secret.ID.Pinned)
+	for _, id := range before {
+		if !slices.Contains(r.ids, id) { // not declared any more
+			r.metrics.Stale(id.SecretName(), id.Stage, false)
+		}
+	}
 }
 
 // Last is when id was last read; zero for never.
@@ -104,16 +119,14 @@ func (r *Reads) Run(ctx context.Context, expired chan<- struct{}) {
 func (r *Reads) look(now time.Time, limit time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids := stale(now, r.last, limit)
+	ids := stale(now, r.ids, r.last, limit)
 	before := r.stale
 	r.stale = map[secret.ID]bool{}
 	for _, id := range ids {
 		r.stale[id] = true
 	}
-	for id := range r.last {
-		if !id.Pinned() {
-			r.metrics.Stale(id.SecretName(), id.Stage, r.stale[id])
-		}
+	for _, id := range r.ids {
+		r.metrics.Stale(id.SecretName(), id.Stage, r.stale[id])
 	}
 	switch {
 	case len(ids) > 0 && len(before) == 0:
@@ -130,16 +143,15 @@ func (r *Reads) look(now time.Time, limit time.Duration) bool {
 	return len(ids) > 0
 }
 
-// stale lists the secrets that were last read longer ago than limit. A pinned version
-// is read once, and never gets old.
-func stale(now time.Time, last map[secret.ID]time.Time, limit time.Duration) []secret.ID {
-	var ids []secret.ID
-	for id, at := range last {
-		if !id.Pinned() && now.Sub(at) > limit {
-			ids = append(ids, id)
+// stale lists those of ids that were last read longer ago than limit.
+func stale(now time.Time, ids []secret.ID, last map[secret.ID]time.Time, limit time.Duration) []secret.ID {
+	var old []secret.ID
+	for _, id := range ids {
+		if now.Sub(last[id]) > limit {
+			old = append(old, id)
 		}
 	}
-	return secret.SortIDs(ids)
+	return old
 }
 
 // mostNamed bounds how many secrets one line names.

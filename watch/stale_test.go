@@ -17,14 +17,15 @@ import (
 func TestStale(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	ids := append(named("fresh", "limit", "old", "older"), secret.ID{Name: "pinned", Version: "v1"})
+	ids := named("fresh", "limit", "old", "older")
 	last := map[secret.ID]time.Time{
-		ids[0]: now, ids[1]: now.Add(-time.Minute), ids[2]: now.Add(-time.Minute - 1), ids[3]: now.Add(-time.Hour), ids[4]: now.Add(-time.Hour),
+		ids[0]: now, ids[1]: now.Add(-time.Minute), ids[2]: now.Add(-time.Minute - 1), ids[3]: now.Add(-time.Hour),
+		named("gone")[0]: now.Add(-time.Hour),
 	}
-	if got, want := stale(now, last, time.Minute), ids[2:4]; !slices.Equal(got, want) {
+	if got, want := stale(now, ids, last, time.Minute), ids[2:4]; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := stale(now, nil, time.Minute); len(got) > 0 {
+	if got := stale(now, nil, last, time.Minute); len(got) > 0 {
 		t.Errorf("of nothing: got %v", got)
 	}
 }
@@ -41,7 +42,7 @@ type aging struct {
 func age(ctx context.Context, settings config.Watch, s *source) *aging {
 	a := &aging{source: s, expired: make(chan struct{})}
 	drop := func(_ []string, attr slog.Attr) slog.Attr {
-		if attr.Key == slog.TimeKey {
+		if attr.Key == slog.TimeKey || attr.Key == "after" {
 			return slog.Attr{}
 		}
 		return attr
@@ -52,6 +53,7 @@ func age(ctx context.Context, settings config.Watch, s *source) *aging {
 	for _, id := range named("a", "b") {
 		_, _ = first(ctx, ctx, id)
 	}
+	a.publish("a", "b")
 	go a.reads.Run(ctx, a.expired)
 	go func() {
 		for tick := time.Tick(settings.Interval); ; {
@@ -66,6 +68,15 @@ func age(ctx context.Context, settings config.Watch, s *source) *aging {
 		}
 	}()
 	return a
+}
+
+// publish gives the program secrets, and a pinned one.
+func (a *aging) publish(names ...string) {
+	snapshot := secret.Snapshot{}.With(secret.ID{Name: "pinned", Version: "v1"}, value("v1"))
+	for _, id := range named(names...) {
+		snapshot = snapshot.With(id, value("v1"))
+	}
+	a.reads.Published(snapshot)
 }
 
 // lines is what was logged since it was last asked.
@@ -104,7 +115,7 @@ func TestStaleness(t *testing.T) {
 		a.fail(nil, "a")
 		after(time.Hour, true)
 		a.fail(nil, "b")
-		after(time.Hour, false, `level=INFO msg="no secret is stale any more" after=2h1m0s`)
+		after(time.Hour, false, `level=INFO msg="no secret is stale any more"`)
 		select {
 		case <-a.expired:
 			t.Error("the default does not serve for ever")
@@ -128,6 +139,23 @@ func TestExpires(t *testing.T) {
 		}
 		if got := a.lines(); len(got) != 1 || !strings.Contains(got[0], "secrets=[kms://b] limit=1h0m0s then=exit") {
 			t.Errorf("log: got %q", got)
+		}
+	})
+}
+
+// TestNotDeclaredAnyMore: what the program no longer has makes nothing stale.
+func TestNotDeclaredAnyMore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := age(t.Context(), config.Default().Watch, newSource("a", "b"))
+		a.fail(errRefused, "b")
+		time.Sleep(time.Hour)
+		if !a.reads.Stale() {
+			t.Error("with b: got fresh, want stale")
+		}
+		a.publish("a")
+		time.Sleep(time.Minute)
+		if a.reads.Stale() {
+			t.Error("without b: got stale, want fresh")
 		}
 	})
 }

@@ -24,6 +24,7 @@ func prepareForOutage(ctx context.Context, plan *inject.Plan, ids []secret.ID) (
 		}
 		go reads.Run(ctx, expired)
 	}
+	plan.Published = reads.Published
 	if plan.Config.Sealed.File == "" {
 		return func() {}, nil
 	}
@@ -32,6 +33,10 @@ func prepareForOutage(ctx context.Context, plan *inject.Plan, ids []secret.ID) (
 		return nil, err
 	}
 	source := seal.NewSource(file, ids, reads, plan.Log, plan.Metrics)
-	plan.Fetch, plan.FetchFirst, plan.Published = source.Poll(plan.Fetch), source.First(plan.FetchFirst), source.Published
+	plan.Fetch, plan.FetchFirst = source.Poll(plan.Fetch), source.First(plan.FetchFirst)
+	plan.Published = func(snapshot secret.Snapshot) {
+		reads.Published(snapshot)
+		source.Published(snapshot)
+	}
 	return source.Close, nil
 }
