@@ -202,18 +202,25 @@ func TestKilledAtRandom(t *testing.T) {
 
 	kills := map[string]int{}
 	for begun := time.Now(); time.Since(begun) < outageTime(t); {
-		place, door, longest := "KMS", c.kms, 1500
-		if random.IntN(3) == 0 {
-			place, door, longest = stsPlace, c.sts, 2*int(sessionLife/time.Millisecond)
+		doors, longest := map[string]*service{"KMS": c.kms}, 1500
+		if n := random.IntN(5); n < 3 { // 0, 1: STS alone; 2: both
+			doors[stsPlace], longest = c.sts, 2*int(sessionLife/time.Millisecond)
+			if n < 2 {
+				delete(doors, "KMS")
+			}
 		}
 		rotate([]string{"a", "b", "c"}[random.IntN(3)]) // perhaps in the middle of its delivery
-		kills[place]++
-		door.stop()
+		for place, door := range doors {
+			kills[place]++
+			door.stop()
+		}
 		for end := time.Now().Add(time.Duration(random.IntN(longest)) * time.Millisecond); time.Now().Before(end); {
 			rotate([]string{"a", "b", "c"}[random.IntN(3)])
 			time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
 		}
-		door.start(t, door.address)
+		for _, door := range doors {
+			door.start(t, door.address)
+		}
 		r.await("delivery of "+now.line(), func() bool { return strings.HasSuffix(r.out.String(), now.line()+"\n") })
 	}
 	r.await("the end of every outage", func() bool {

@@ -15,7 +15,7 @@ func TestUnreadyWhenStale(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.put(t, "db", "v1", "one")
-	declaration := put(t, t.TempDir(), "kmsrun.yaml", "watch: {interval: 100ms, max_stale: 300ms}\nenv: {DB: 'kms://db'}\n")
+	declaration := put(t, t.TempDir(), "kmsrun.yaml", "watch: {interval: 100ms, max_stale: 1s}\nenv: {DB: 'kms://db'}\n")
 	socket := filepath.Join(shm(t), "http.sock")
 	r := start(t, s.environ(), "exec", "-c", declaration, "--listen", "unix:"+socket, "--", "sh", "-c", patientProgram)
 	r.awaitOutput("ready\n")
@@ -35,10 +35,11 @@ func TestUnreadyWhenStale(t *testing.T) {
 	}
 	s.start(t, s.address)
 	r.await("readiness again", ready(200))
+	r.await("the line about the end", func() bool { return strings.Contains(r.err.String(), `msg="no secret is stale any more"`) })
 	if got := r.out.String(); got != "ready\n" {
 		t.Errorf("the program was touched: got %q", got)
 	}
-	for line, want := range map[string]int{`msg="secrets are stale: they have not been read for too long" secrets=[kms://db] limit=300ms then=unready`: 1, `msg="no secret is stale any more"`: 1} {
+	for line, want := range map[string]int{`msg="secrets are stale: they have not been read for too long" secrets=[kms://db] limit=1s then=unready`: 1, `msg="no secret is stale any more"`: 1} {
 		if got := strings.Count(r.err.String(), line); got != want {
 			t.Errorf("lines with %q: got %d, want %d in\n%s", line, got, want, r.err.String())
 		}
