@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,9 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"github.com/kmsrun/kmsrun/emulator"
 )
 
 // newIdentity writes an age identity to memory, where no sealed file lies.
@@ -33,7 +39,7 @@ func sealing(t *testing.T, more string) (declaration, sealed, identity string) {
 	t.Helper()
 	dir := t.TempDir()
 	sealed, identity = filepath.Join(dir, "app.age"), newIdentity(t, shm(t), 0o400)
-	declaration = put(t, dir, "kmsrun.yaml", "kms: {start_timeout: 1s}\nwatch: {interval: 100ms, debounce: 50ms}\n"+
+	declaration = put(t, dir, "kmsrun.yaml", "kms: {start_timeout: 1s, rate_limit: 1000}\nwatch: {interval: 100ms, debounce: 50ms}\n"+
 		"sealed: {file: '"+sealed+"', identity_file: '"+identity+"', max_age: 1h}\n"+more)
 	return declaration, sealed, identity
 }
@@ -124,12 +130,26 @@ func TestStartsFromTheSealedFile(t *testing.T) {
 	}
 }
 
-// opened is the sealed file by the age tool.
+// opened is the plaintext of the sealed file.
 func opened(t *testing.T, identity, sealed string) string {
 	t.Helper()
-	_, err := exec.LookPath("age")
-	need(t, err == nil, "age")
-	text, err := exec.Command("age", "-d", "-i", identity, sealed).Output()
+	key, err := os.ReadFile(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identities, err := age.ParseIdentities(bytes.NewReader(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := age.Decrypt(armor.NewReader(bytes.NewReader(content)), identities...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,4 +237,67 @@ func TestSealedRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, s.environ(), declaration, 124, `err="can't be read: no such file or directory"`)
+}
+
+// TestTwoHundredSealed: a file of 200 secrets holds no plaintext, opens with the age
+// tool to what is documented, and a start finds all of them in it while KMS and its
+// login take calls and never answer.
+func TestTwoHundredSealed(t *testing.T) {
+	t.Parallel()
+	var env strings.Builder
+	e := emulator.New(emulator.Config{AccessKeySecret: canary("access-key-secret")})
+	s := &service{Emulator: e}
+	s.start(t, "127.0.0.1:0")
+	t.Cleanup(s.stop)
+	for i := range 200 {
+		s.put(t, fmt.Sprintf("s/%d", i), "v1", fmt.Sprintf(`{"password": "%s-%d <&>"}`, canary("plain"), i))
+		fmt.Fprintf(&env, "  S%d: 'kms://s/%d#password'\n", i, i)
+	}
+	declaration, sealed, identity := sealing(t, "env:\n"+env.String())
+	run := func() *running {
+		return start(t, s.environ(), "exec", "-c", declaration, "--", "sh", "-c", "env | grep -c '^S[0-9]*="+canary("plain")+"-[0-9]* <&>$'")
+	}
+	if r := run(); r.wait() != 0 || r.out.String() != "200\n" {
+		t.Fatalf("got %q, want 200 variables; stderr:\n%s", r.out.String(), r.err.String())
+	}
+	content, err := os.ReadFile(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "the sealed file", string(content))
+	text := opened(t, identity, sealed)
+	var document struct {
+		Secrets map[string]struct{ Value, Version string }
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		got, want := document.Secrets[fmt.Sprintf("kms://s/%d", i)], fmt.Sprintf(`{"password": "%s-%d <&>"}`, canary("plain"), i)
+		if got.Value != want || got.Version != "v1" {
+			t.Errorf("secret %d: got %v, want %s", i, got, want)
+		}
+	}
+	if !strings.Contains(text, `"value": "{\"password\": \"`+canary("plain")+`-7 <&>\"}"`) {
+		t.Error("a value does not stand as a plain string")
+	}
+
+	for _, fault := range []emulator.Fault{{Kind: "hang"}, {Kind: "throttle"}, {Kind: "unavailable"}} {
+		if err := s.Fault(fault); err != nil {
+			t.Fatal(err)
+		}
+		r := run()
+		if got := r.wait(); got != 0 || r.out.String() != "200\n" {
+			t.Errorf("%s: got status %d, %q, want 200 variables; stderr:\n%s", fault.Kind, got, r.out.String(), r.err.String())
+		} else {
+			t.Logf("%s: started %s after the login, with start_timeout: 1s", fault.Kind, took(t, r.err.String(), "logged in", "program started"))
+		}
+		s.ClearFaults()
+	}
+	_, err = exec.LookPath("age")
+	need(t, err == nil, "age")
+	byTool, err := exec.Command("age", "-d", "-i", identity, sealed).Output()
+	if err != nil || len(byTool) == 0 || string(byTool) != opened(t, identity, sealed) {
+		t.Errorf("the age tool: got %d bytes, %v; want what the library says", len(byTool), err)
+	}
 }
