@@ -44,17 +44,6 @@ func newTwo(t *testing.T, life time.Duration, more string) two {
 	return c
 }
 
-// logins counts the sessions that STS has given.
-func (c two) logins() int {
-	n := 0
-	for _, r := range c.kms.Requests() {
-		if r.Action == "AssumeRole" && r.Status == 200 {
-			n++
-		}
-	}
-	return n
-}
-
 // polls counts the answers of KMS.
 func (c two) polls() int {
 	n := 0
@@ -66,35 +55,45 @@ func (c two) polls() int {
 	return n
 }
 
-const stsPlace = "logging in as auth profile default: taking on role " + readerRole
+// What is told of the two logins that a test takes away.
+const (
+	stsPlace      = "logging in as auth profile default: taking on role " + readerRole
+	metadataPlace = "logging in as auth profile default: asking the metadata of the ECS instance"
+)
 
-// TestSTSOutage: an STS that is down changes nothing while the session is valid, and
-// then it is an outage like any other.
-func TestSTSOutage(t *testing.T) {
+// TestLoginOutage: an STS or a metadata service that is down changes nothing while the
+// session is valid, and then it is an outage like any other.
+func TestLoginOutage(t *testing.T) {
 	t.Parallel()
-	c := newTwo(t, 4*time.Second, "env: {DB: 'kms://db'}\n")
-	c.kms.put(t, "db", "v1", "one")
-	socket := filepath.Join(shm(t), "http.sock")
-	r := start(t, c.environ, "exec", "-c", c.declaration, "--listen", "unix:"+socket, "--", "sh", "-c", shows)
-	r.awaitOutput("given one\n")
-	before := c.logins()
-	r.await("a renewal", func() bool { return c.logins() > before })
-	c.sts.stop()
-	polled := c.polls()
-	r.await("polls without STS", func() bool { return c.polls() >= polled+5 })
-	if strings.Contains(r.err.String(), "level=WARN") || metric(t, socket, "kmsrun_kms_up") != "1" {
-		t.Errorf("with a valid session: got\n%s", r.err.String())
+	for name, place := range map[string]string{"assume_role": stsPlace, "ecs_role": metadataPlace} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newTwo(t, 4*time.Second, "env: {DB: 'kms://db'}\n")
+			if name == "ecs_role" {
+				c.declaration = edited(t, c.declaration, "default: {", "other: {", "  other:", "  default: {type: ecs_role, metadata_endpoint: 'http://"+c.sts.address+"'}\n  other:")
+			}
+			c.kms.put(t, "db", "v1", "one")
+			socket := filepath.Join(shm(t), "http.sock")
+			r := start(t, c.environ, "exec", "-c", c.declaration, "--listen", "unix:"+socket, "--", "sh", "-c", shows)
+			r.awaitOutput("given one\n")
+			c.sts.stop()
+			polled := c.polls()
+			r.await("polls without a login", func() bool { return c.polls() >= polled+5 })
+			if strings.Contains(r.err.String(), "level=WARN") || metric(t, socket, "kmsrun_kms_up") != "1" {
+				t.Errorf("with a valid session: got\n%s", r.err.String())
+			}
+			r.await("the outage", func() bool { return metric(t, socket, "kmsrun_kms_up") == "0" })
+			if status, _ := get(t, socket, "GET", "/readyz"); status != 200 || r.out.String() != "given one\n" {
+				t.Errorf("without a session: /readyz %d, output %q", status, r.out.String())
+			}
+			c.kms.put(t, "db", "v2", "two")
+			c.sts.start(t, c.sts.address)
+			r.awaitOutput("given two\n")
+			r.await("the end of the outage", func() bool { return events(r.err.String())[place] == "wi" })
+			r.end(t)
+			wantEvents(t, r.err.String(), map[string]int{place: 1})
+		})
 	}
-	r.await("the outage", func() bool { return metric(t, socket, "kmsrun_kms_up") == "0" })
-	if status, _ := get(t, socket, "GET", "/readyz"); status != 200 || r.out.String() != "given one\n" {
-		t.Errorf("without a session: /readyz %d, output %q", status, r.out.String())
-	}
-	c.kms.put(t, "db", "v2", "two")
-	c.sts.start(t, c.sts.address)
-	r.awaitOutput("given two\n")
-	r.await("the end of the outage", func() bool { return metric(t, socket, "kmsrun_kms_up") == "1" })
-	r.end(t)
-	wantEvents(t, r.err.String(), map[string]int{stsPlace: 1})
 }
 
 // TestStartWithoutSTS: a login that can't be done for an outage is one at the start too.
@@ -104,7 +103,7 @@ func TestStartWithoutSTS(t *testing.T) {
 	c := newTwo(t, time.Hour, "env: {DB: 'kms://db'}\nsealed: {file: '"+sealed+"', identity_file: '"+newIdentity(t, shm(t), 0o400)+"'}\n")
 	c.kms.put(t, "db", "v1", "one")
 	run := func() *running {
-		return start(t, append(c.environ, "KMSRUN_LOG_LEVEL=debug"), "exec", "-c", shorten(t, c.declaration), "--once", "--", "sh", "-c", "echo $DB")
+		return start(t, append(c.environ, "KMSRUN_LOG_LEVEL=debug"), "exec", "-c", edited(t, c.declaration, "kms: {", "kms: {start_timeout: 1s, "), "--once", "--", "sh", "-c", "echo $DB")
 	}
 	if r := run(); r.wait() != 0 {
 		t.Fatal(r.err.String())
@@ -122,14 +121,20 @@ func TestStartWithoutSTS(t *testing.T) {
 	}
 }
 
-// shorten gives a declaration a start_timeout of a second.
-func shorten(t *testing.T, declaration string) string {
+// edited is a copy of a declaration with some text replaced, beside it.
+func edited(t *testing.T, declaration string, oldnew ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(declaration)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return put(t, filepath.Dir(declaration), "short.yaml", strings.Replace(string(text), "kms: {", "kms: {start_timeout: 1s, ", 1))
+	for i := 0; i < len(oldnew); i += 2 {
+		if !strings.Contains(string(text), oldnew[i]) {
+			t.Fatalf("no %q in\n%s", oldnew[i], text)
+		}
+		text = []byte(strings.Replace(string(text), oldnew[i], oldnew[i+1], 1))
+	}
+	return put(t, filepath.Dir(declaration), "edited.yaml", string(text))
 }
 
 var outageLine = regexp.MustCompile(`(?m)level=(WARN|INFO) msg="(KMS can't be read|KMS can be read again)[^"]*" place=("[^"]*"|\S+)`)
