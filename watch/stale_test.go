@@ -217,3 +217,41 @@ func TestTwoPlaces(t *testing.T) {
 		}
 	})
 }
+
+// common is a refusal that would hit any secret.
+type common struct {
+	failed
+	cause string
+}
+
+func (c common) Cause() string { return c.cause }
+
+// TestOneCause: a login that is refused is told once, however many secrets wait behind
+// it, and is no outage.
+func TestOneCause(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := watching(t.Context(), config.Default().Watch, newSource("a", "b", "c"))
+		for _, step := range []func(){
+			func() { b.fail(common{failed{why: "expired"}, "login"}, "a", "b"); b.fail(common{errRefused, ""}, "c") },
+			func() { b.fail(nil, "a") },
+			func() { b.fail(nil, "b") },
+			func() { b.fail(nil, "c") },
+		} {
+			step()
+			time.Sleep(10 * time.Minute)
+		}
+		synctest.Wait()
+		want := []string{
+			`level=WARN msg="secrets can't be read; keeping their present values and trying on" reason=expired err=expired`,
+			strings.ReplaceAll(refusalBegins, "kms://a", "kms://c"),
+			`level=INFO msg="these secrets can be read again"`,
+			strings.ReplaceAll(refusalEnds, "kms://a", "kms://c"),
+		}
+		got := strings.Split(strings.TrimSpace(b.log.String()), "\n")
+		slices.Sort(got[:min(2, len(got))]) // the reads of one round come in any order
+		slices.Sort(want[:2])
+		if !slices.Equal(got, want) {
+			t.Errorf("log:\ngot  %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+		}
+	})
+}

@@ -47,25 +47,39 @@ func TestRefusedWhileRunning(t *testing.T) {
 	for kind, test := range map[string]struct {
 		refuse, mend func(t *testing.T, s *service)
 		why          string // of a start
+		shared       bool   // one cause for all secrets
 	}{
+		"clock_skew": {
+			func(t *testing.T, s *service) {
+				if err := s.Fault(emulator.Fault{Kind: "clock-skew"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(_ *testing.T, s *service) { s.ClearFaults() },
+			`kmsrun: env DB, env OTHER: reading 2 secrets: clock skew \(`,
+			true,
+		},
 		"access_denied": {
 			func(t *testing.T, s *service) {
-				if err := s.Fault(emulator.Fault{Action: "GetSecretValue", Kind: "denied"}); err != nil {
+				if err := s.Fault(emulator.Fault{Action: "GetSecretValue", Secret: "db", Kind: "denied"}); err != nil {
 					t.Fatal(err)
 				}
 			},
 			func(_ *testing.T, s *service) { s.ClearFaults() },
 			`kmsrun: env DB: reading secret "db": access denied \(Forbidden\.NoPermission, request \S+\): grant kms:GetSecretValue on `,
+			false,
 		},
 		"scheduled_for_deletion": {
 			func(t *testing.T, s *service) { s.schedule(t, "db") },
 			func(t *testing.T, s *service) { s.restore(t, "db") },
 			`kmsrun: env DB: reading secret "db": scheduled for deletion \(Rejected\.ResourceInDeleteWindow, request \S+\): `,
+			false,
 		},
 		"not_found": {
 			func(_ *testing.T, s *service) { s.Delete("db") },
 			func(t *testing.T, s *service) { s.put(t, "db", "v1", "one") },
 			`kmsrun: env DB: reading secret "db": not found \(Forbidden\.ResourceNotFound, request \S+\): `,
+			false,
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -93,17 +107,19 @@ func TestRefusedWhileRunning(t *testing.T) {
 				t.Errorf("a start: got status %d, output %q; want 125 and %s in\n%s", got, again.out.String(), test.why, again.err.String())
 			}
 			test.mend(t, s)
-			r.await("the line about the end", func() bool {
-				return strings.Contains(r.err.String(), `msg="the secret can be read again" secret=kms://db`)
-			})
+			begins, ends := "a secret can't be read; keeping its present value", `msg="the secret can be read again" secret=kms://db`
+			if test.shared {
+				begins, ends = "secrets can't be read; keeping their present values", `msg="these secrets can be read again"`
+			}
+			r.await("the line about the end", func() bool { return strings.Contains(r.err.String(), ends) })
 			s.put(t, "db", "v2", "two")
 			r.awaitOutput("given two left\n")
 			r.end(t)
 			if got := r.out.String(); got != "given one left\ngiven two left\n" {
 				t.Errorf("the program was touched: got %q", got)
 			}
-			for line, want := range map[string]int{"a secret can't be read; keeping its present value": 1, "the secret can be read again": 1, "KMS can't be read": 0} {
-				if got := strings.Count(r.err.String(), line); kind != "access_denied" && got != want {
+			for line, want := range map[string]int{begins: 1, ends: 1, "level=WARN": 1, "KMS can't be read": 0} {
+				if got := strings.Count(r.err.String(), line); got != want {
 					t.Errorf("lines with %q: got %d, want %d in\n%s", line, got, want, r.err.String())
 				}
 			}
