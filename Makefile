@@ -11,11 +11,12 @@ STRESSTIME := 2m
 STRESSRUNS := 200
 STRESSLIMIT := 40m
 SOAKRUNS := 1000
+OUTAGETIME := 5m
 # ONLY_LO runs a command where there is no network but lo, where that can be made (it takes
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress soak sim bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress soak outage sim bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
 	CGO_ENABLED=0 go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
@@ -46,6 +47,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
@@ -62,6 +64,9 @@ stress: ## the tests of processes and terminals STRESSRUNS times, or as often as
 	KMSRUN_TEST_KILLS=1000 go test -count 1 -timeout 20m -run '^TestKills$$' -v ./emulator
 	KMSRUN_TEST_STRESS=$(STRESSTIME) go test -count 1 -timeout 20m -run '^TestLoginTypes$$' -v ./cmd/kmsrun
 
+outage: ## KMS and STS killed at random while secrets rotate, for OUTAGETIME
+	KMSRUN_TEST_OUTAGE=$(OUTAGETIME) go test -count 1 -timeout 90m -run '^TestKilledAtRandom$$' -v ./cmd/kmsrun
+
 sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md
 	KMSRUN_TEST_SIM=1 go test -count 1 -timeout 60m -run '^TestFleet$$' -v ./watch
 
@@ -76,7 +81,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny age
 
 image: build ## FROM scratch, tagged kmsrun:latest
 	docker build -t kmsrun:latest .

@@ -26,11 +26,12 @@ var arrows = map[string][]string{
 	"render":              {"secret", "config", "internal/jmes"},
 	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound"},
 	"metrics":             {"config"},
+	"seal":                {"secret", "config", "watch", "metrics"},
 	"internal/debugguard": {},
 	"internal/asfound":    {"internal/debugguard"},
 	"internal/jmes":       {},
 	"internal/proc":       {"internal/asfound"},
-	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "internal/debugguard", "internal/asfound", "internal/proc"},
+	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "seal", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},
 	"examples/demo/app":   {},
 }
@@ -42,6 +43,7 @@ var closed = map[string][]string{
 	"github.com/spf13/":                  {"cmd/kmsrun"},
 	"net/http":                           {"kms", "metrics", "emulator", "cmd/kmsrun", "examples/demo"},
 	"os/exec":                            {"examples/demo"},
+	"filippo.io/":                        {"config", "seal"},
 	"github.com/hashicorp/go-multierror": {"config", "watch", "render", "inject"},
 }
 
@@ -76,7 +78,7 @@ func TestImportArrows(t *testing.T) {
 // TestPlaintextLeavesInFewPlaces lists every file that may take the bytes out of a
 // secret.Value.
 func TestPlaintextLeavesInFewPlaces(t *testing.T) {
-	want := []string{"render/select.go", "secret/value.go"}
+	want := []string{"render/select.go", "seal/document.go", "secret/value.go"}
 	var got []string
 	for file := range sources(t) {
 		text, err := os.ReadFile(file)
@@ -91,6 +93,16 @@ func TestPlaintextLeavesInFewPlaces(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("files that call Bytes(): got %v, want %v", got, want)
+	}
+}
+
+// TestSealPrintsNothing: the one file of seal that sees plaintext has nothing to print,
+// log or write it with.
+func TestSealPrintsNothing(t *testing.T) {
+	for _, imported := range sources(t)["seal/document.go"] {
+		if slices.Contains([]string{"fmt", "log", "log/slog", "os", "io"}, imported) {
+			t.Errorf("seal/document.go imports %s", imported)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type Config struct {
 	Watch    Watch           `yaml:"watch"`     // how to look for new versions
 	OnChange OnChange        `yaml:"on_change"` // what a change does to the program
 	Child    Child           `yaml:"child"`     // how the program is stopped
+	Sealed   Sealed          `yaml:"sealed"`    // the last good values, for a start during an outage
 	HTTP     HTTP            `yaml:"http"`      // the endpoint for probes, metrics and refresh
 	Log      Log             `yaml:"log"`       // what goes to stderr
 
@@ -89,7 +90,9 @@ type Watch struct {
 	DebounceMax time.Duration `yaml:"debounce_max"` // the longest such wait
 	// RotationInterval is between two reads around the date of a rotation.
 	RotationInterval time.Duration `yaml:"rotation_interval"`
-	Reload      string        `yaml:"reload"`       // none | templates | all (the declaration itself too)
+	Reload           string        `yaml:"reload"`    // none | templates | all (the declaration itself too)
+	MaxStale         time.Duration `yaml:"max_stale"` // age at which OnStale acts; 0: never
+	OnStale          string        `yaml:"on_stale"`  // unready | exit
 }
 
 // OnChange says what a change does to the program.
@@ -154,12 +157,13 @@ func Default() Config {
 			Jitter:      0.1,
 			Debounce:    2 * time.Second,
 			DebounceMax: 10 * time.Second,
-			Reload: "templates",
+			OnStale:     "unready", Reload: "templates",
 
 			RotationInterval: 5 * time.Second,
 		},
 		OnChange: OnChange{Env: "restart", MinInterval: 10 * time.Second, MaxPerHour: 20},
 		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto"},
+		Sealed:   Sealed{MaxAge: 24 * time.Hour},
 		Log:      Log{Format: "text"},
 	}
 }

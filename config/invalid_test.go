@@ -11,7 +11,7 @@ const (
 	badName = "not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
 	badVar  = "not a variable name: want letters, digits and _, not starting with a digit"
 	noValue = `want a value; write "" for an empty one`
-	atTop   = "unknown key; known here: auth, child, env, env_from, files, http, kms, log, on_change, scan_env, version, watch"
+	atTop   = "unknown key; known here: auth, child, env, env_from, files, http, kms, log, on_change, scan_env, sealed, version, watch"
 )
 
 // invalid pairs testdata/invalid-NAME.yaml with its error lines; the path before a
@@ -111,17 +111,28 @@ var invalid = map[string][]string{
 		`:2: files.mode: want permission bits in octal such as "0400", got "0800"`,
 		`:4: files.items.a.mode: want permission bits in octal such as "0400", got "rw"`,
 	},
-	"network":            {`:2: kms.network: want public or vpc, got "private"`},
-	"not-a-map":          {`:1: want a map`}, // it may be the secret itself
-	"not-yaml":           {`:3: not YAML: mapping values are not allowed in this context`},
-	"not-yaml-later":     {`:3: not YAML: did not find expected node content`},
-	"merge-key":          {`:4: env.<<: merge keys are not supported; write the keys out`},
-	"anchor":             {`:1: not YAML: unknown anchor '...' referenced`},
-	"unix-tls":           {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},
-	"on-change-env":      {`:2: on_change.env: want restart, exit or none, got "reload"`},
-	"on-change-files":    {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
-	"region":             {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
-	"region-missing":     {`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
+	"network":         {`:2: kms.network: want public or vpc, got "private"`},
+	"not-a-map":       {`:1: want a map`}, // it may be the secret itself
+	"not-yaml":        {`:3: not YAML: mapping values are not allowed in this context`},
+	"not-yaml-later":  {`:3: not YAML: did not find expected node content`},
+	"merge-key":       {`:4: env.<<: merge keys are not supported; write the keys out`},
+	"anchor":          {`:1: not YAML: unknown anchor '...' referenced`},
+	"unix-tls":        {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},
+	"on-change-env":   {`:2: on_change.env: want restart, exit or none, got "reload"`},
+	"on-change-files": {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
+	"region":          {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
+	"region-missing":  {`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
+	"sealed": {
+		`:2: sealed.file: want a clean absolute path, got "var/sealed.age"`,
+		`:3: sealed.recipients: want age recipients: age1...`,
+		`:4: sealed.identity_file: want the path of a file that holds the identity, not the identity`,
+		`:5: sealed.max_age: want at least twice watch.interval (2m0s), got 0s`,
+	},
+	"sealed-credential":  {`:3: sealed.identity_file: want an absolute path, or ${CREDENTIALS_DIRECTORY}/NAME, got "${CREDENTIALS_DIRECTORY}/a/b"`},
+	"sealed-identity":    {`:1: sealed.identity_file: want the path of an age identity: without it the file can't be opened at a start`},
+	"sealed-file":        {`:1: sealed.file: want the path of the file to keep`},
+	"stale":              {`:2: watch.max_stale: want 0s (for ever), or at least twice watch.interval (2m0s), got 30s`, `:3: watch.on_stale: want unready or exit, got "restart"`},
+	"stale-unused":       {`:1: watch.on_stale: exit needs an age: set watch.max_stale`},
 	"start-timeout":      {`:2: kms.start_timeout: want more than 0s, got -1s`},
 	"stop-signal":        {`:2: child.stop_signal: want a signal such as SIGHUP, got "SIGSTOPP"`},
 	"stop-signal-number": {`:2: child.stop_signal: want a signal such as SIGHUP, got "65"`},
@@ -138,7 +149,7 @@ var invalid = map[string][]string{
 	"type-int":    {`:1: version: want a whole number, got "one"`, `:3: kms.concurrency: want a whole number, got "1.5"`},
 	"type-map":    {`:1: kms: want a map`, `:2: env: want a map`, `:5: files.items.a: want a map`},
 	"type-scalar": {`:2: kms.region: want a single value`, `:3: log.format: want a single value`},
-	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter, reload, rotation_interval`},
+	"unknown-key": {`:1: ver: ` + atTop, `:3: watch.intervall: unknown key; known here: debounce, debounce_max, interval, jitter, max_stale, on_stale, reload, rotation_interval`},
 	"version":     {`:1: version: want 1, got 2`},
 
 	// Faults of the decoder and of the rules come out together, by line.

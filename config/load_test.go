@@ -96,11 +96,18 @@ func TestLoadFull(t *testing.T) {
 				}}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}},
 			},
 		},
-		Watch:    Watch{Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second, Reload: "all"},
+		Watch: Watch{
+			Interval: 100 * time.Millisecond, DebounceMax: time.Second, RotationInterval: time.Second,
+			MaxStale: time.Hour, OnStale: "exit", Reload: "all",
+		},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}, Splay: 3 * time.Second},
 		Child:    Child{Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave"},
-		HTTP:     HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
-		Log:      Log{Level: slog.LevelDebug, Format: "json"},
+		Sealed: Sealed{
+			File: "/var/lib/app/sealed.age", Identity: CredentialsDir + "id", MaxAge: 48 * time.Hour,
+			Recipients: []string{"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"},
+		},
+		HTTP: HTTP{Listen: "127.0.0.1:9153", TokenFile: "/token", TLSCert: "/cert", TLSKey: "/key", Insecure: true},
+		Log:  Log{Level: slog.LevelDebug, Format: "json"},
 		Warnings: []Fault{
 			{File: "testdata/full.yaml", Line: 6, Key: "kms.insecure_http", Text: "secrets travel in the clear"},
 			{

@@ -36,6 +36,8 @@ func (d *decoder) validate(c *Config) {
 	d.oneOf("watch.reload", c.Watch.Reload, "none", "templates", "all")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	d.validateHTTP(c)
+	d.validateStale(c)
+	d.validateSealed(c)
 }
 
 func (d *decoder) oneOf(key, got string, want ...string) {

@@ -23,7 +23,7 @@ import (
 
 // The exit statuses of kmsrun's own failures.
 const (
-	StatusTemporary = 124 // an outage that outlasted kms.start_timeout
+	StatusTemporary = 124 // an outage that outlasted kms.start_timeout, or watch.max_stale with on_stale: exit
 	StatusFailed    = 125 // a failure that needs a person
 )
 
@@ -42,6 +42,10 @@ type Plan struct {
 	WaitsFor   func() error                  // what FetchFirst met last, for a start that takes long
 	Reload     func() (config.Config, error) // the declaration as its files are now; nil: it never changes
 	Inputs     func(config.Config) []string  // the files to watch for edits
+	Published  func(secret.Snapshot)         // told of each snapshot whose generation was published; it must not block
+	Expired    <-chan struct{}               // closed when the secrets are too old to go on with; nil for never
+	Stale      func() bool                   // whether a secret is so old that the program counts as not ready; nil for never
+	Sealed     func() *metrics.SealedStatus  // of the sealed file; nil without one
 	Signals    <-chan os.Signal
 	Lookup     func(string) (string, bool) // of our own environment
 	BeforeExec func()                      // called before this process becomes the program
@@ -64,6 +68,9 @@ func NewExec(p Plan) *Exec {
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
+	if e.Published == nil {
+		e.Published = func(secret.Snapshot) {}
+	}
 	e.watcher.Store(e.newWatcher(p.Config))
 	return e
 }
@@ -72,6 +79,7 @@ func NewExec(p Plan) *Exec {
 func (e *Exec) State() metrics.State {
 	return metrics.State{
 		Started: e.started.Load,
+		Stale:   e.Stale,
 		Alive: func(ctx context.Context) error {
 			pong := make(chan struct{})
 			select {
@@ -121,6 +129,7 @@ func (e *Exec) Run() (Status, error) {
 		remove(dir)
 		return status, err
 	}
+	e.Published(snapshot)
 	if e.Once {
 		return e.become(program, dir, generation, f.kept)
 	}
@@ -180,9 +189,6 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 		return Status{}, err
 	}
 	e.started.Store(true)
-	for _, id := range snapshot.IDs() {
-		e.Metrics.SecretRead(id.Label(), id.Stage, time.Now())
-	}
 	l.served()
 	pinned := watch.Pinned(snapshot)
 	e.view.pinned.Store(&pinned)

@@ -38,6 +38,7 @@ type loop struct {
 	sweep   <-chan time.Time // the grace of a retired generation
 	again   <-chan time.Time // another try to publish unpublished
 	told    told
+	expired bool // we stop the program since its secrets are too old
 
 	unpublished secret.Snapshot
 	given       render.Generation // what the program was started with
@@ -84,6 +85,8 @@ func (l *loop) run() (Status, error) {
 			l.killChild()
 		case <-l.stop.look:
 			l.clear()
+		case <-l.Expired:
+			l.expire()
 		case <-l.sweep:
 			l.sweepDir()
 		case pong := <-l.pings:
@@ -93,7 +96,7 @@ func (l *loop) run() (Status, error) {
 			continue
 		}
 		if l.stop.aim != stopToRestart || l.leaving {
-			return l.child.Status(), nil
+			return l.verdict(l.child.Status()), nil
 		}
 		if err := l.restart(); err != nil {
 			return Status{}, err
@@ -182,6 +185,7 @@ func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
+	l.Published(snapshot)
 	l.Metrics.EnvStale(len(next.Since(l.given).Env) > 0)
 	if change.None() {
 		l.Metrics.Generation("unchanged")

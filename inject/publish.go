@@ -15,7 +15,7 @@ func (e *Exec) Publish() (Status, error) {
 		return Status{}, err
 	}
 	f := first{exec: e}
-	_, generation, status, err := f.get(dir.Path())
+	snapshot, generation, status, err := f.get(dir.Path())
 	if err == nil && status.Signal == 0 {
 		err = publish(dir, generation, time.Now())
 	}
@@ -23,6 +23,7 @@ func (e *Exec) Publish() (Status, error) {
 		remove(dir)
 		return status, err
 	}
+	e.Published(snapshot)
 	e.Log.Info("files published", "dir", dir.Path(), "files", len(generation.Files()))
 	return Status{}, dir.Keep()
 }

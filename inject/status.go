@@ -20,6 +20,9 @@ func (e *Exec) status() metrics.Status {
 	if watcher := e.watcher.Load(); watcher != nil {
 		s.Secrets = slices.Clone(watcher.Status())
 	}
+	if e.Sealed != nil {
+		s.Sealed = e.Sealed()
+	}
 	if pinned := e.view.pinned.Load(); pinned != nil {
 		s.Secrets = append(s.Secrets, *pinned...)
 	}

@@ -85,6 +85,19 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Place is what an outage is of: a login, or KMS in a region. It is the same however
+// the outage shows.
+func (e *Error) Place() string {
+	switch {
+	case e.step != "":
+		return e.step
+	case e.Region != "":
+		return "KMS in " + e.Region
+	default:
+		return "KMS"
+	}
+}
+
 // Unwrap gives what callers within this package decide by.
 func (e *Error) Unwrap() error { return e.cause }
 

@@ -25,7 +25,13 @@ func handler(settings config.HTTP, m *Metrics, state State) http.Handler {
 		answer(w, http.StatusOK, "ok")
 	}
 	mux.HandleFunc("GET /startupz", started)
-	mux.HandleFunc("GET /readyz", started)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if state.Stale != nil && state.Stale() {
+			answer(w, http.StatusServiceUnavailable, "secrets are stale")
+			return
+		}
+		started(w, r)
+	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()

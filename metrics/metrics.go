@@ -25,6 +25,7 @@ type Metrics struct {
 	signals     *prometheus.CounterVec
 	envStale    prometheus.Gauge
 	reloads     *prometheus.CounterVec
+	outageSeries
 }
 
 // New makes the series, each at zero, but kmsrun_kms_up: with nothing to poll,
@@ -63,7 +64,7 @@ func New(version string) *Metrics {
 			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start or change.",
 		}, []string{"reason"}),
 		signals: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change or restart.",
+			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change, restart or stale.",
 		}, []string{"reason"}),
 		envStale: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
@@ -71,6 +72,7 @@ func New(version string) *Metrics {
 		reloads: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "kmsrun_reloads_total", Help: "Edits of the declaration and its files, by result: applied, unchanged or refused.",
 		}, []string{"result"}),
+		outageSeries: newOutageSeries(factory),
 	}
 	m.Outage(false)
 	return m
@@ -115,7 +117,7 @@ func (m *Metrics) ChildStarted(reason string) {
 	m.starts.WithLabelValues(reason).Inc()
 }
 
-// ChildSignalled counts a signal: forwarded, change or restart.
+// ChildSignalled counts a signal: forwarded, change, restart or stale.
 func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
 
 // EnvStale notes whether the program's environment differs from the newest secrets.

@@ -25,6 +25,11 @@ func each() *Metrics {
 	m.ChildStarted("start")
 	m.ChildSignalled("forwarded")
 	m.EnvStale(true)
+	m.Stale("prod/db", "ACSCurrent", true)
+	m.SecretFailed("prod/db", "ACSCurrent", "access denied")
+	m.FromSealed(2)
+	m.Sealed(true, time.UnixMilli(1767323045500))
+	m.Sealed(false, time.UnixMilli(1767323046500))
 	return m
 }
 

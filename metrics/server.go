@@ -22,6 +22,9 @@ type State struct {
 	Started func() bool
 	// Alive returns nil if the main loop turns, within ctx.
 	Alive func(ctx context.Context) error
+	// Stale tells whether secrets are so old that the program counts as not ready; nil
+	// for never.
+	Stale func() bool
 	// Refresh asks for a poll now; false when nothing is watched.
 	Refresh func() bool
 	// Status tells all that is known of the run; nil where there is nothing to tell.

@@ -14,13 +14,15 @@ type Status struct {
 	Child   *Child   `json:"child,omitempty"`       // the program; absent before its start
 	Action  *Action  `json:"last_action,omitempty"` // the last that a change caused
 	Held    []string `json:"held,omitempty"`        // what is held back, and why
+
+	Sealed *SealedStatus `json:"sealed,omitempty"` // the sealed file; absent without one
 }
 
 // The states of a secret.
 const (
 	SecretOK      = "ok"      // the last read was good
 	SecretFailing = "failing" // the last read was not
-	SecretStale   = "stale"   // failing, and no good read for three intervals
+	SecretStale   = "stale"   // failing, and no good read for watch.max_stale, or three intervals
 	SecretPinned  = "pinned"  // to a version: never read again
 )
 

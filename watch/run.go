@@ -123,7 +123,6 @@ func (r *run) ended(got result) {
 	default:
 		poll.good = now
 		r.trouble.read(id)
-		r.metrics.SecretRead(id.Label(), id.Stage, now)
 		how.changed, how.rotation = !got.value.Same(before), got.value.NextRotation
 		r.latest = r.latest.With(id, got.value)
 	}

@@ -7,9 +7,6 @@ import (
 	"github.com/kmsrun/kmsrun/secret"
 )
 
-// staleAfter is how many intervals without a good read make a failing secret stale.
-const staleAfter = 3
-
 // report is what the loop knows; nothing in it is ever changed.
 type report struct {
 	latest secret.Snapshot
@@ -27,17 +24,17 @@ func (w *Watcher) Status() []metrics.Secret {
 	list := make([]metrics.Secret, len(w.ids))
 	for i, id := range w.ids {
 		value, _ := r.latest.Get(id)
-		list[i] = r.polls[i].describe(describe(id, value, metrics.SecretOK), r.turns[i], w.settings.Interval)
+		list[i] = r.polls[i].describe(describe(id, value, metrics.SecretOK), r.turns[i], w.settings.StaleAfter())
 	}
 	return list
 }
 
 // describe adds to s how its reads went, and when the next is due.
-func (p poll) describe(s metrics.Secret, t turn, interval time.Duration) metrics.Secret {
+func (p poll) describe(s metrics.Secret, t turn, limit time.Duration) metrics.Secret {
 	s.LastPoll, s.LastGood, s.NextPoll = moment(p.last), moment(p.good), moment(t.due)
 	if p.failed != "" {
 		s.State, s.Error, s.Failures = metrics.SecretFailing, p.failed, t.failures
-		if time.Since(p.good) > staleAfter*interval {
+		if time.Since(p.good) > limit {
 			s.State = metrics.SecretStale
 		}
 	}

@@ -372,8 +372,8 @@ func TestRefreshEndsDebounce(t *testing.T) {
 }
 
 const (
-	outageBegins  = `level=WARN msg="KMS can't be read; keeping the present secrets and trying on" err=unavailable`
-	outageEnds    = `level=INFO msg="KMS can be read again"`
+	outageBegins  = `level=WARN msg="KMS can't be read; keeping the present secrets and trying on" place=KMS err=unavailable`
+	outageEnds    = `level=INFO msg="KMS can be read again" place=KMS`
 	refusalBegins = `level=WARN msg="a secret can't be read; keeping its present value and trying on" secret=kms://a err=denied`
 	refusalTurns  = `level=WARN msg="a secret can't be read; keeping its present value and trying on" secret=kms://a err=deleted`
 	refusalEnds   = `level=INFO msg="the secret can be read again" secret=kms://a`

@@ -96,7 +96,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 
 	plan := inject.Plan{
 		Config: c, Reload: declared.load, Inputs: declared.inputs, Argv: argv, Processes: processes, Signals: signals, Lookup: os.LookupEnv,
-		BeforeExec: out.flush, Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
+		Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
 	if plan.Once && c.HTTP.Listen != "" {
@@ -105,9 +105,12 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if plan.Once && c.Files.KeepOnExit == "false" {
 		return inject.Status{}, errors.New("--once leaves no process that could remove files, as files.keep_on_exit: false wants: want one of them")
 	}
-	if err := connect(ctx, &plan, flags, dev); err != nil {
+	sealed, err := connect(ctx, &plan, flags, dev)
+	if err != nil {
 		return inject.Status{}, err
 	}
+	defer sealed()
+	plan.BeforeExec = func() { sealed(); out.flush() }
 	run := inject.NewExec(plan)
 	if c.HTTP.Listen != "" {
 		server, err := metrics.Serve(c.HTTP, plan.Metrics, run.State(), log)
@@ -147,9 +150,10 @@ func stdinIsTerminal() bool {
 }
 
 // connect makes the KMS client, if anything is to be read, and the environment that
-// the program inherits.
-func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) error {
+// the program inherits. The func it returns waits until what is to be sealed is.
+func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *devEmulator) (func(), error) {
 	var drop []string
+	sealed := func() {}
 	if ids := plan.Config.IDs(); len(ids) > 0 {
 		login := dev.login(plan)
 		client, err := kms.New(plan.Config.KMS, login, "kmsrun/"+buildVersion(), func(c kms.Call) {
@@ -157,9 +161,12 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 			plan.Log.Debug("called KMS", "action", c.Action, "code", c.Code, "took", c.Duration)
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		plan.Fetch, plan.FetchFirst, plan.WaitsFor = client.Poll, watch.OrAbsent(client.GetPatiently, plan.Config.Dispensable), client.WaitsFor
+		if sealed, err = prepareForOutage(ctx, plan, ids); err != nil {
+			return nil, err
+		}
 		drop = login.Used(ids)
 		if !plan.Once {
 			go client.Keep(ctx)
@@ -169,14 +176,14 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 		drop = nil
 	}
 	if pristine, err := flags.GetBool("pristine"); pristine || err != nil { // a command without the flag starts no program
-		return nil
+		return sealed, nil
 	}
 	var dropped []string
 	plan.Environ, dropped = inject.Environ(environ(), drop)
 	if len(dropped) > 0 {
 		plan.Log.Info("the program does not inherit the access key; --pass-credentials passes it", "variables", dropped)
 	}
-	return nil
+	return sealed, nil
 }
 
 // environ is the environment that this process was started with.

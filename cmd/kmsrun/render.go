@@ -72,8 +72,10 @@ func runRender(flags *pflag.FlagSet, out *stderr) (inject.Status, error) {
 		Config: c, Signals: signals, Lookup: os.LookupEnv, Metrics: metrics.New(buildVersion()), Log: log,
 		Once: true, // nothing is watched
 	}
-	if err := connect(ctx, &plan, flags, dev); err != nil {
+	sealed, err := connect(ctx, &plan, flags, dev)
+	if err != nil {
 		return inject.Status{}, err
 	}
+	defer sealed()
 	return inject.NewExec(plan).Publish()
 }
