@@ -1,7 +1,11 @@
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION := $(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# The same bytes from the same commit, wherever it lies: no paths, and no state of the checkout but VERSION.
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_HERE := $(shell command -v gcc || command -v cc)
+
+IMAGE   := kmsrun
 
 FUZZTIME := 60s
 STRESSTIME := 2m
@@ -12,7 +16,7 @@ ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null &
 .PHONY: build demo test vet lint skips fuzz stress bench deps image clean
 
 build: ## the static binary, at bin/kmsrun
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
+	$(GO_BUILD) -o bin/kmsrun ./cmd/kmsrun
 
 demo: build ## a rotation from start to end, on the embedded emulator
 	@go build -o bin/demo ./examples/demo && go build -o bin/demo-app ./examples/demo/app
@@ -53,8 +57,14 @@ deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
 	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light
 
-image: build ## FROM scratch, tagged kmsrun:latest
-	docker build -t kmsrun:latest .
+image: image-amd64 image-arm64 ## FROM scratch: this machine's kmsrun:latest, and kmsrun:latest-ARCH for the other
+
+# The classic builder will do: COPY is the first step, or it would mistake the platform.
+image-%:
+	GOOS=linux GOARCH=$* $(GO_BUILD) -o bin/linux-$*/kmsrun ./cmd/kmsrun
+	chmod 0755 bin/linux-$*/kmsrun
+	docker build --platform linux/$* --label org.opencontainers.image.version='$(VERSION)' -f Dockerfile \
+		-t $(IMAGE):latest$(if $(filter $*,$(shell go env GOHOSTARCH)),,-$*) bin/linux-$*
 
 clean:
 	rm -rf bin
