@@ -1,0 +1,208 @@
+package kubernetes
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-multierror"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kmsrun/kmsrun/config"
+)
+
+// stillToCome lists what the examples use and kmsrun does not know yet. A line whose fault is
+// gone is a failure too, so that the list ends empty.
+var stillToCome = []string{
+	`init: no command "render"`,
+	`init: files.items.db.properties.format: unknown key`,
+	`init: files.items.db.properties.from: selector "*" is not supported`,
+	`chart-init: no command "render"`,
+	`sidecar: no command "sidecar"`,
+	`sidecar: on_change.files`,
+	`chart-sidecar: no command "sidecar"`,
+	`chart-sidecar: on_change.files`,
+}
+
+// faults collects what kmsrun would say to an example, each fault once.
+type faults map[string]bool
+
+func (f faults) add(example, fault string) { f[example+": "+fault] = true }
+
+// compare fails the test where faults and stillToCome differ.
+func (f faults) compare(t *testing.T) {
+	t.Helper()
+	for fault := range f {
+		if !slices.ContainsFunc(stillToCome, func(s string) bool { return strings.HasPrefix(fault, s) }) {
+			t.Errorf("%s", fault)
+		}
+	}
+	for _, s := range stillToCome {
+		met := false
+		for fault := range f {
+			met = met || strings.HasPrefix(fault, s)
+		}
+		if !met {
+			t.Errorf("kmsrun has this now, so take it off stillToCome: %s", s)
+		}
+	}
+}
+
+// binary builds kmsrun.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kmsrun-built")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kmsrun")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/kmsrun")
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building kmsrun: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+// checkKmsrun reads a pod as kmsrun would: the arguments of its containers, and the
+// declarations that they are given.
+func checkKmsrun(t *testing.T, example string, p pod, objects []object, found faults) {
+	t.Helper()
+	runs := 0
+	for _, c := range p.containers() {
+		args, wraps := kmsrunArgs(t, c)
+		if args == nil {
+			continue
+		}
+		runs++
+		checkArgs(t, example, args, found)
+		if args[0] == "install" {
+			continue
+		}
+		checkDeclaration(t, example, p, c, args, objects, found)
+		if wraps && !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/kmsrun" }) {
+			t.Errorf("%s: container %s: nothing is mounted at /kmsrun", example, c.Name)
+		}
+	}
+	if runs == 0 {
+		t.Errorf("%s: no container runs kmsrun", example)
+	}
+}
+
+// kmsrunArgs are the arguments of kmsrun, nil where the container runs something else; wraps
+// tells that it is in another image.
+func kmsrunArgs(t *testing.T, c corev1.Container) (args []string, wraps bool) {
+	t.Helper()
+	switch {
+	case strings.HasPrefix(c.Image, "kmsrun:"):
+		for _, m := range c.VolumeMounts {
+			if m.MountPath == "/kmsrun" {
+				t.Errorf("container %s: a volume hides /kmsrun, the binary", c.Name)
+			}
+		}
+		return c.Args, false
+	case len(c.Command) > 0 && c.Command[0] == "/kmsrun/kmsrun":
+		return slices.Concat(c.Command[1:], c.Args), true
+	}
+	return nil, false
+}
+
+// checkArgs wants command and flags to be in the help.
+func checkArgs(t *testing.T, example string, args []string, found faults) {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := exec.Command(path, "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(list), "\n  "+args[0]+" ") {
+		found.add(example, fmt.Sprintf("no command %q", args[0]))
+		return
+	}
+	help, err := exec.Command(path, args[0], "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arg := range args[1:] {
+		if arg == "--" {
+			return
+		}
+		if strings.HasPrefix(arg, "-") && !slices.Contains(strings.FieldsFunc(string(help), func(r rune) bool { return strings.ContainsRune(" ,\n", r) }), arg) {
+			found.add(example, fmt.Sprintf("%s: no flag %s", args[0], arg))
+		}
+	}
+}
+
+// checkDeclaration loads the declaration of the ConfigMap that is mounted where -c looks, and
+// wants its files to lie in memory and its address to be the one that is probed.
+func checkDeclaration(t *testing.T, example string, p pod, c corev1.Container, args []string, objects []object, found faults) {
+	t.Helper()
+	text := declaration(p, c, args, objects)
+	if text == "" {
+		t.Errorf("%s: container %s: no declaration where -c looks", example, c.Name)
+		return
+	}
+	file := filepath.Join(t.TempDir(), "kmsrun.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := config.Source{File: file}
+	for _, e := range c.Env {
+		source.Environ = append(source.Environ, e.Name+"="+e.Value)
+	}
+	loaded, err := config.Load(source)
+	if err != nil {
+		for _, fault := range err.(*multierror.Error).WrappedErrors() {
+			_, what, _ := strings.Cut(fault.Error(), file+":")
+			_, what, _ = strings.Cut(what, ": ") // the line
+			found.add(example, what)
+		}
+		return
+	}
+	if dir := cmp.Or(loaded.Files.Dir, "/run/kmsrun"); len(loaded.Files.Items) > 0 && !inMemory(p, c, dir) {
+		t.Errorf("%s: container %s: no volume in memory at %s", example, c.Name, dir)
+	}
+	for _, port := range c.Ports {
+		if want := fmt.Sprintf(":%d", port.ContainerPort); port.Name == "kmsrun" && loaded.HTTP.Listen != want {
+			t.Errorf("%s: container %s: http.listen: got %q, want %q as the port", example, c.Name, loaded.HTTP.Listen, want)
+		}
+	}
+}
+
+// declaration is the text of the file that -c names.
+func declaration(p pod, c corev1.Container, args []string, objects []object) string {
+	at := slices.Index(args, "-c") + 1
+	for _, m := range c.VolumeMounts {
+		if at == 0 || m.MountPath != filepath.Dir(args[at]) {
+			continue
+		}
+		for _, v := range p.Spec.Volumes {
+			for _, o := range of[*corev1.ConfigMap](objects) {
+				if v.Name == m.Name && v.ConfigMap != nil && v.ConfigMap.Name == o.Name {
+					return o.Data[filepath.Base(args[at])]
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// inMemory tells whether the container can write a directory that is an emptyDir in memory.
+func inMemory(p pod, c corev1.Container, dir string) bool {
+	for _, m := range c.VolumeMounts {
+		for _, v := range p.Spec.Volumes {
+			if m.MountPath == dir && !m.ReadOnly && v.Name == m.Name && v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory {
+				return true
+			}
+		}
+	}
+	return false
+}
