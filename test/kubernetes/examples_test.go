@@ -54,11 +54,18 @@ func check(t *testing.T, objects []object) {
 		checkPod(t, p, objects)
 	}
 	for _, m := range of[*monitoringv1.PodMonitor](objects) {
+		served := 0
 		for _, p := range all {
-			chosen := labels.SelectorFromSet(m.Spec.Selector.MatchLabels).Matches(labels.Set(p.Labels))
-			if serves := hasPort(p, *m.Spec.PodMetricsEndpoints[0].Port); serves && !chosen {
+			if !hasPort(p, *m.Spec.PodMetricsEndpoints[0].Port) {
+				continue
+			}
+			served++
+			if !labels.SelectorFromSet(m.Spec.Selector.MatchLabels).Matches(labels.Set(p.Labels)) {
 				t.Errorf("%s: %s is not monitored", m.Name, p.name)
 			}
+		}
+		if served == 0 {
+			t.Errorf("%s: no pod has its port", m.Name)
 		}
 	}
 	for _, n := range of[*networkingv1.NetworkPolicy](objects) {

@@ -72,7 +72,7 @@ func checkPod(t *testing.T, p pod, objects []object) {
 		if !strings.HasSuffix(key, "-containers") {
 			continue
 		}
-		for _, name := range strings.Split(value, ",") {
+		for name := range strings.SplitSeq(value, ",") {
 			if !slices.ContainsFunc(p.containers(), func(c corev1.Container) bool { return c.Name == name }) {
 				t.Errorf("%s: annotation %s: no container %s", p.name, key, name)
 			}
