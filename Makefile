@@ -41,6 +41,8 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
+	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || echo 'SKIPPED: examples/compose: no docker-compose (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@docker info >/dev/null 2>&1 || echo 'SKIPPED: the image: no Docker engine answers'
 
@@ -57,7 +59,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light prometheus docker-compose
 
 image: image-amd64 image-arm64 ## FROM scratch: this machine's kmsrun:latest, and kmsrun:latest-ARCH for the other
 
