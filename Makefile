@@ -13,7 +13,7 @@ STRESSTIME := 2m
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress bench deps image compose clean
 
 build: ## the static binary, at bin/kmsrun
 	$(GO_BUILD) -o bin/kmsrun ./cmd/kmsrun
@@ -70,5 +70,10 @@ image-%:
 	docker build --platform linux/$* --label org.opencontainers.image.version='$(VERSION)' -f Dockerfile \
 		-t $(IMAGE):latest$(if $(filter $*,$(shell go env GOHOSTARCH)),,-$*) bin/linux-$*
 
+compose: image-$(shell go env GOHOSTARCH) ## an app, kmsrun and an emulator, under docker-compose
+	CGO_ENABLED=0 GOOS=linux go build -o examples/compose/app ./examples/demo/app
+	chmod 0755 examples/compose/app
+	$(or $(shell command -v docker-compose),docker compose) -f examples/compose/compose.yaml up --build
+
 clean:
-	rm -rf bin
+	rm -rf bin examples/compose/app
