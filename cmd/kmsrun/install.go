@@ -83,8 +83,7 @@ func checkInstallDir(dir string) error {
 	if at, err := os.Stat(filepath.Join(dir, "kmsrun")); err == nil && at.IsDir() {
 		return errors.New("kmsrun is a directory there: want a file, or nothing")
 	}
-	var stat unix.Statfs_t
-	if err := unix.Statfs(dir, &stat); err == nil && stat.Flags&unix.ST_NOEXEC != 0 {
+	if mountedNoexec(dir) {
 		return errors.New("it is mounted noexec, and nothing could be run from there: want another volume")
 	}
 	return nil
