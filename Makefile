@@ -73,7 +73,7 @@ image-%:
 compose: image-$(shell go env GOHOSTARCH) ## an app, kmsrun and an emulator, under docker-compose
 	CGO_ENABLED=0 GOOS=linux go build -o examples/compose/app ./examples/demo/app
 	chmod 0755 examples/compose/app
-	$(or $(shell command -v docker-compose),docker compose) -f examples/compose/compose.yaml up --build
+	KMSRUN_IMAGE=$(IMAGE):latest $(or $(shell command -v docker-compose),docker compose) -f examples/compose/compose.yaml up --build
 
 clean:
 	rm -rf bin examples/compose/app
