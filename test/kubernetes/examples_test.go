@@ -19,12 +19,12 @@ import (
 
 // TestExamples reads every manifest, and the chart with every set of values in its ci directory.
 func TestExamples(t *testing.T) {
-	found := faults{}
+	k := newKmsrun(t)
 	var plain []object
 	for file, objects := range manifests(t) {
 		plain = append(plain, objects...)
 		for _, p := range pods(t, objects) {
-			checkKmsrun(t, strings.TrimSuffix(file, ".yaml"), p, objects, found)
+			k.check(t, strings.TrimSuffix(file, ".yaml"), p, objects)
 		}
 	}
 	check(t, plain)
@@ -37,10 +37,10 @@ func TestExamples(t *testing.T) {
 		objects := render(t, file)
 		check(t, objects)
 		for _, p := range pods(t, objects) {
-			checkKmsrun(t, "chart-"+mode, p, objects, found)
+			k.check(t, "chart-"+mode, p, objects)
 		}
 	}
-	found.compare(t)
+	k.compare(t)
 }
 
 // check looks at objects that are applied together.

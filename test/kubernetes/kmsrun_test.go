@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-multierror"
@@ -30,22 +29,36 @@ var stillToCome = []string{
 	`chart-sidecar: on_change.files`,
 }
 
-// faults collects what kmsrun would say to an example, each fault once.
-type faults map[string]bool
+// kmsrun is a built binary, and what it would say to the examples, each fault once.
+type kmsrun struct {
+	binary string
+	faults map[string]bool
+}
 
-func (f faults) add(example, fault string) { f[example+": "+fault] = true }
+func newKmsrun(t *testing.T) kmsrun {
+	t.Helper()
+	k := kmsrun{filepath.Join(t.TempDir(), "kmsrun"), map[string]bool{}}
+	cmd := exec.Command("go", "build", "-o", k.binary, "./cmd/kmsrun")
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building kmsrun: %v\n%s", err, output)
+	}
+	return k
+}
+
+func (k kmsrun) fault(example, text string) { k.faults[example+": "+text] = true }
 
 // compare fails the test where faults and stillToCome differ.
-func (f faults) compare(t *testing.T) {
+func (k kmsrun) compare(t *testing.T) {
 	t.Helper()
-	for fault := range f {
+	for fault := range k.faults {
 		if !slices.ContainsFunc(stillToCome, func(s string) bool { return strings.HasPrefix(fault, s) }) {
 			t.Errorf("%s", fault)
 		}
 	}
 	for _, s := range stillToCome {
 		met := false
-		for fault := range f {
+		for fault := range k.faults {
 			met = met || strings.HasPrefix(fault, s)
 		}
 		if !met {
@@ -54,24 +67,9 @@ func (f faults) compare(t *testing.T) {
 	}
 }
 
-// binary builds kmsrun.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kmsrun-built")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "kmsrun")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/kmsrun")
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building kmsrun: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-// checkKmsrun reads a pod as kmsrun would: the arguments of its containers, and the
+// check reads a pod as kmsrun would: the arguments of its containers, and the
 // declarations that they are given.
-func checkKmsrun(t *testing.T, example string, p pod, objects []object, found faults) {
+func (k kmsrun) check(t *testing.T, example string, p pod, objects []object) {
 	t.Helper()
 	runs := 0
 	for _, c := range p.containers() {
@@ -80,11 +78,11 @@ func checkKmsrun(t *testing.T, example string, p pod, objects []object, found fa
 			continue
 		}
 		runs++
-		checkArgs(t, example, args, found)
+		k.checkArgs(t, example, args)
 		if args[0] == "install" {
 			continue
 		}
-		checkDeclaration(t, example, p, c, args, objects, found)
+		k.checkDeclaration(t, example, p, c, args, objects)
 		if wraps && !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/kmsrun" }) {
 			t.Errorf("%s: container %s: nothing is mounted at /kmsrun", example, c.Name)
 		}
@@ -113,21 +111,17 @@ func kmsrunArgs(t *testing.T, c corev1.Container) (args []string, wraps bool) {
 }
 
 // checkArgs wants command and flags to be in the help.
-func checkArgs(t *testing.T, example string, args []string, found faults) {
+func (k kmsrun) checkArgs(t *testing.T, example string, args []string) {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := exec.Command(path, "--help").Output()
+	list, err := exec.Command(k.binary, "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(list), "\n  "+args[0]+" ") {
-		found.add(example, fmt.Sprintf("no command %q", args[0]))
+		k.fault(example, fmt.Sprintf("no command %q", args[0]))
 		return
 	}
-	help, err := exec.Command(path, args[0], "--help").Output()
+	help, err := exec.Command(k.binary, args[0], "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +130,14 @@ func checkArgs(t *testing.T, example string, args []string, found faults) {
 			return
 		}
 		if strings.HasPrefix(arg, "-") && !slices.Contains(strings.FieldsFunc(string(help), func(r rune) bool { return strings.ContainsRune(" ,\n", r) }), arg) {
-			found.add(example, fmt.Sprintf("%s: no flag %s", args[0], arg))
+			k.fault(example, fmt.Sprintf("%s: no flag %s", args[0], arg))
 		}
 	}
 }
 
 // checkDeclaration loads the declaration of the ConfigMap that is mounted where -c looks, and
 // wants its files to lie in memory and its address to be the one that is probed.
-func checkDeclaration(t *testing.T, example string, p pod, c corev1.Container, args []string, objects []object, found faults) {
+func (k kmsrun) checkDeclaration(t *testing.T, example string, p pod, c corev1.Container, args []string, objects []object) {
 	t.Helper()
 	text := declaration(p, c, args, objects)
 	if text == "" {
@@ -163,7 +157,7 @@ func checkDeclaration(t *testing.T, example string, p pod, c corev1.Container, a
 		for _, fault := range err.(*multierror.Error).WrappedErrors() {
 			_, what, _ := strings.Cut(fault.Error(), file+":")
 			_, what, _ = strings.Cut(what, ": ") // the line
-			found.add(example, what)
+			k.fault(example, what)
 		}
 		return
 	}
