@@ -19,6 +19,7 @@ func TestContainer(t *testing.T) {
 	c := newContainers(t)
 	for name, test := range map[string]func(*testing.T, containers){
 		"locked down":        testLockedDown,
+		"volume of a pod":    testVolume,
 		"docker stop":        testDockerStop,
 		"two in a pod":       testTwoInAPod,
 		"install":            testInstall,
@@ -149,6 +150,15 @@ func testLockedDown(t *testing.T, c containers) {
 	var size int
 	if _, err := fmt.Sscan(docker(t, "inspect", "-f", "{{.Size}}", c.image), &size); err != nil || size > most {
 		t.Errorf("size of the image: got %d bytes (%v), want at most %d", size, err, most)
+	}
+}
+
+// testVolume: an emptyDir in memory is root's, and everybody's to write; so is a bare tmpfs.
+func testVolume(t *testing.T, c containers) {
+	flags := c.flags("--tmpfs=/run/kmsrun", "-e", "KMSRUN_DIR=/run/kmsrun/files", c.image)
+	got := docker(t, append(append(append([]string{"run", "--rm"}, flags...), wrap...), "once")...)
+	if want := "in /run/kmsrun/files: variable s3cr3t, file s3cr3t, error <nil>\n"; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
 	}
 }
 

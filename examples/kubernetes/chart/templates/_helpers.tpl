@@ -22,7 +22,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{ if has .Values.mode (list "exec" "sidecar") }}yes{{ end }}
 {{- end }}
 
-{{- /* The declaration, with the directory that is mounted and the port that is probed. */}}
+{{- /* The declaration, with the directory in the volume and the port that is probed. */}}
 {{- define "kmsrun.declaration" -}}
 {{- $added := dict "files" (dict "dir" .Values.kmsrun.filesDir) }}
 {{- if not (dig "files" "items" dict .Values.kmsrun.declaration) }}

@@ -59,7 +59,7 @@ spec:
       {{- include "kmsrun.container" . | nindent 6 }}
       volumeMounts:
         - {name: kmsrun-declaration, mountPath: /etc/kmsrun, readOnly: true}
-        - {name: kmsrun-files, mountPath: {{ .Values.kmsrun.filesDir }}}
+        - {name: kmsrun-files, mountPath: {{ dir .Values.kmsrun.filesDir }}}
         {{- range .Values.kmsrun.shareWith }}
         - {{ toYaml (merge (dict "readOnly" true) .) | nindent 10 }}
         {{- end }}
@@ -134,7 +134,7 @@ volumeMounts:
   - {name: kmsrun, mountPath: /kmsrun, readOnly: true}
   - {name: kmsrun-declaration, mountPath: /etc/kmsrun, readOnly: true}
   {{- end }}
-  - {name: kmsrun-files, mountPath: {{ .Values.kmsrun.filesDir }}{{ if not $wraps }}, readOnly: true{{ end }}}
+  - {name: kmsrun-files, mountPath: {{ dir .Values.kmsrun.filesDir }}{{ if not $wraps }}, readOnly: true{{ end }}}
   {{- with .Values.volumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
