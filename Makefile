@@ -1,10 +1,14 @@
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION := $(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo devel)
 # The tag reads what the Go runtime keeps of the signals found ignored at the start; the
 # linker has to be told to allow it. Releases are built so too.
 LDFLAGS := -s -w -X main.version=$(VERSION) -checklinkname=0
 TAGS    := kmsrun_exact
+# The same bytes from the same commit, wherever it lies: no paths, and no state of the checkout but VERSION.
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)'
 LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_HERE := $(shell command -v gcc || command -v cc)
+
+IMAGE   := kmsrun
 
 FUZZTIME := 60s
 STRESSTIME := 2m
@@ -16,10 +20,10 @@ OUTAGETIME := 5m
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress soak outage sim bench deps image clean
+.PHONY: build demo test vet lint skips fuzz stress soak outage sim bench deps image compose clean
 
 build: ## the static binary, at bin/kmsrun
-	CGO_ENABLED=0 go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/kmsrun ./cmd/kmsrun
+	$(GO_BUILD) -o bin/kmsrun ./cmd/kmsrun
 
 demo: build ## a rotation from start to end, on the embedded emulator
 	@go build -o bin/demo ./examples/demo && go build -o bin/demo-app ./examples/demo/app
@@ -27,8 +31,9 @@ demo: build ## a rotation from start to end, on the embedded emulator
 
 test: vet lint skips ## all that a change must pass; the race detector needs a C compiler
 	CGO_ENABLED=$(if $(CC_HERE),1,0) $(ONLY_LO) go test $(if $(CC_HERE),-race) ./...
-	cd test/openapi && go test ./...
-	cd test/terraform && go test ./...
+	cd test/openapi && go test -count 1 ./... # go's cache does not see what they read of this module
+	cd test/kubernetes && go test -count 1 ./...
+	cd test/terraform && go test -count 1 ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
 
 vet:
@@ -38,6 +43,7 @@ vet:
 	GOOS=darwin go build ./... # people write declarations on laptops
 	cd test/openapi && go vet ./...
 	cd test/terraform && go vet ./...
+	cd test/kubernetes && go vet ./...
 	@changes=$$(go fix -diff ./...); test -z "$$changes" || { echo "$$changes"; exit 1; }
 
 lint:
@@ -48,6 +54,8 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
 	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
+	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
+	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || echo 'SKIPPED: examples/compose: no docker-compose (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
@@ -81,10 +89,21 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny age
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny age prometheus docker-compose
 
-image: build ## FROM scratch, tagged kmsrun:latest
-	docker build -t kmsrun:latest .
+image: image-amd64 image-arm64 ## FROM scratch: this machine's kmsrun:latest, and kmsrun:latest-ARCH for the other
+
+# The classic builder will do: COPY is the first step, or it would mistake the platform.
+image-%:
+	GOOS=linux GOARCH=$* $(GO_BUILD) -o bin/linux-$*/kmsrun ./cmd/kmsrun
+	chmod 0755 bin/linux-$*/kmsrun
+	docker build --platform linux/$* --label org.opencontainers.image.version='$(VERSION)' -f Dockerfile \
+		-t $(IMAGE):latest$(if $(filter $*,$(shell go env GOHOSTARCH)),,-$*) bin/linux-$*
+
+compose: image-$(shell go env GOHOSTARCH) ## an app, kmsrun and an emulator, under docker-compose
+	CGO_ENABLED=0 GOOS=linux go build -o examples/compose/app ./examples/demo/app
+	chmod 0755 examples/compose/app
+	KMSRUN_IMAGE=$(IMAGE):latest $(or $(shell command -v docker-compose),docker compose) -f examples/compose/compose.yaml up --build
 
 clean:
-	rm -rf bin
+	rm -rf bin examples/compose/app

@@ -75,6 +75,9 @@ func New(version string) *Metrics {
 		outageSeries: newOutageSeries(factory),
 	}
 	m.Outage(false)
+	for _, result := range []string{"published", "unchanged", "failed"} {
+		m.generations.WithLabelValues(result) // at zero: an alert sees no increase in a series that begins at 1
+	}
 	return m
 }
 

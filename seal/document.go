@@ -42,7 +42,7 @@ type entry struct {
 	Next    time.Time `json:"next_rotation,omitzero"`
 	Binary  bool      `json:"binary,omitempty"` // SecretDataType: the value is base64 by KMS's convention
 	Absent  bool      `json:"absent,omitempty"` // KMS has no such secret, and nobody must have it: no value
-	Read    time.Time `json:"read"` // when KMS last said that it is in force
+	Read    time.Time `json:"read"`             // when KMS last said that it is in force
 }
 
 // whole tells whether there is one value, or none where there is to be none.
