@@ -67,19 +67,14 @@ func newCloud(t *testing.T) (*emulator.Emulator, *httptest.Server, string) {
 // put replaces a file in one step, as whoever renews credentials should.
 func put(t *testing.T, dir, name, text string) string {
 	t.Helper()
-	path, err := swapFile(dir, name, text)
-	if err != nil {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func swapFile(dir, name, text string) (string, error) {
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		return "", err
-	}
-	return path, os.Rename(path+".new", path)
 }
 
 // serviceToken is what a kubelet projects; id makes each another.
@@ -102,11 +97,17 @@ func renewFiles(t *testing.T, server *httptest.Server, dir string) {
 		if err := json.NewDecoder(response.Body).Decode(&session); err != nil {
 			return err
 		}
-		for name, text := range map[string]string{
+		texts := map[string]string{
 			"oidc": serviceToken(time.Now().UnixNano()), "sts-id": session.AccessKeyID,
 			"sts-secret": session.AccessKeySecret, "sts-token": session.SecurityToken,
-		} {
-			if _, err := swapFile(dir, name, text); err != nil {
+		}
+		for name, text := range texts {
+			if err := os.WriteFile(filepath.Join(dir, name+".new"), []byte(text), 0o600); err != nil {
+				return err
+			}
+		}
+		for name := range texts { // all at once, or what is read in between does not match
+			if err := os.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
