@@ -20,6 +20,8 @@ type Config struct {
 	Files    Files           `yaml:"files"`
 	Watch    Watch           `yaml:"watch"`
 	OnChange OnChange        `yaml:"on_change"`
+	Verify   Verify          `yaml:"verify"`
+	Health   Health          `yaml:"health"`
 	Child    Child           `yaml:"child"`
 	HTTP     HTTP            `yaml:"http"`
 	Log      Log             `yaml:"log"`
@@ -55,6 +57,8 @@ type Files struct {
 type Item struct {
 	From Text `yaml:"from,short"`
 	Mode Mode `yaml:"mode"` // 0: Files.Mode
+
+	OnChange FileAction `yaml:"on_change"` // its zero value: OnChange.Files
 }
 
 // Watch says how to look for new versions.
@@ -70,7 +74,7 @@ type Watch struct {
 // OnChange says what a change does to the program.
 type OnChange struct {
 	Env   string     `yaml:"env"`   // restart | exit | none
-	Files FileAction `yaml:"files"` // none | restart | a signal
+	Files FileAction `yaml:"files"` // where only files changed
 
 	Splay       time.Duration `yaml:"splay"`        // a restart or exit waits a random part of it
 	MinInterval time.Duration `yaml:"min_interval"` // from one restart of ours to the next
@@ -132,6 +136,8 @@ func Default() Config {
 			RotationInterval: 5 * time.Second,
 		},
 		OnChange: OnChange{Env: "restart", MinInterval: 10 * time.Second, MaxPerHour: 20},
+		Verify:   Verify{Timeout: 10 * time.Second, When: VerifyBefore},
+		Health:   Health{Settle: 10 * time.Second, Within: 30 * time.Second, Interval: time.Second},
 		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto"},
 		Log:      Log{Format: "text"},
 	}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -52,6 +51,8 @@ type Plan struct {
 type Exec struct {
 	Plan
 	pings   chan chan struct{} // answered by whatever select turns
+	hold    atomic.Bool        // nothing is to be flipped or restarted
+	holds   chan struct{}      // of one: hold has changed
 	started atomic.Bool
 	watcher *watch.Watcher // nil where nothing is to be watched
 	view    view
@@ -59,7 +60,7 @@ type Exec struct {
 
 // NewExec prepares a run; nothing starts yet.
 func NewExec(p Plan) *Exec {
-	e := &Exec{Plan: p, pings: make(chan chan struct{})}
+	e := &Exec{Plan: p, pings: make(chan chan struct{}), holds: make(chan struct{}, 1)}
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
@@ -95,6 +96,7 @@ func (e *Exec) State() metrics.State {
 			}
 			return e.watcher != nil
 		},
+		Hold:   e.setHold,
 		Status: e.status,
 	}
 }
@@ -163,7 +165,10 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
 	program.terminal = proc.OpenTerminal()
-	l := &loop{Exec: e, dir: dir, program: program, snapshot: snapshot, generation: generation}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &loop{Exec: e, ctx: ctx, dir: dir, program: program, snapshot: snapshot, generation: generation}
+	defer l.watching.Wait()
+	defer cancel()
 	for _, s := range kept {
 		if number, ok := s.(syscall.Signal); ok {
 			l.kept = append(l.kept, number)
@@ -172,7 +177,7 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	if proc.Lacks != "" {
 		e.Log.Info("this platform can't do everything for the program", "lacks", proc.Lacks)
 	}
-	if err := l.start("start"); err != nil {
+	if err := l.start(startedFirst); err != nil {
 		return Status{}, err
 	}
 	e.started.Store(true)
@@ -183,14 +188,10 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	pinned := watch.Pinned(snapshot)
 	e.view.pinned.Store(&pinned)
 
-	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
 	if e.watcher != nil {
 		updates := make(chan secret.Snapshot)
 		l.updates = updates
-		watching.Go(func() { e.watcher.Run(ctx, snapshot, updates) })
+		l.watching.Go(func() { e.watcher.Run(ctx, snapshot, updates) })
 	}
 	return l.run()
 }

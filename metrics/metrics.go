@@ -24,6 +24,7 @@ type Metrics struct {
 	starts      *prometheus.CounterVec
 	signals     *prometheus.CounterVec
 	envStale    prometheus.Gauge
+	notified    *prometheus.CounterVec
 }
 
 // New makes the series, each at zero, but kmsrun_kms_up: with nothing to poll,
@@ -56,18 +57,21 @@ func New(version string) *Metrics {
 			Name: "kmsrun_kms_up", Help: "0 while KMS is out of reach or throttles, else 1.",
 		}),
 		generations: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_generations_total", Help: "Renderings of a new snapshot, by result: published, unchanged or failed.",
+			Name: "kmsrun_generations_total", Help: "Renderings of a new snapshot, by result: published, unchanged, failed, refused by verification, or rolled_back.",
 		}, []string{"result"}),
 		starts: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start or change.",
+			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start, change or rollback.",
 		}, []string{"reason"}),
 		signals: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change or restart.",
+			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change, restart, exit or leftovers.",
 		}, []string{"reason"}),
 		envStale: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
 		}),
 	}
+	m.notified = factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "kmsrun_notifications_total", Help: "Tries to tell others than the program of a change, by action and by result: ok or failed.",
+	}, []string{"action", "result"})
 	m.Outage(false)
 	return m
 }
@@ -94,16 +98,25 @@ func (m *Metrics) SecretServed(name, stage, version string) {
 // Outage notes whether KMS is out of reach.
 func (m *Metrics) Outage(now bool) { m.up.Set(oneIf(!now)) }
 
-// Generation counts a rendering: published, unchanged or failed.
+// Generation counts a rendering: published, unchanged, failed, refused or rolled_back.
 func (m *Metrics) Generation(result string) { m.generations.WithLabelValues(result).Inc() }
 
-// ChildStarted counts a start: start or change.
+// ChildStarted counts a start: start, change or rollback.
 func (m *Metrics) ChildStarted(reason string) {
 	m.starts.WithLabelValues(reason).Inc()
 }
 
 // ChildSignalled counts a signal: forwarded, change or restart.
 func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
+
+// Notified counts a try to tell others than the program.
+func (m *Metrics) Notified(action string, ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.notified.WithLabelValues(action, result).Inc()
+}
 
 // EnvStale notes whether the program's environment differs from the newest secrets.
 func (m *Metrics) EnvStale(stale bool) { m.envStale.Set(oneIf(stale)) }
