@@ -31,6 +31,7 @@ type vault struct {
 	mu     sync.Mutex
 	values map[string]secret.Value
 	err    error
+	count  int // of reads
 }
 
 func (v *vault) put(name, version, value string) {
@@ -45,6 +46,7 @@ func (v *vault) put(name, version, value string) {
 func (v *vault) get(_ context.Context, id secret.ID) (secret.Value, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.count++
 	if v.err != nil {
 		return secret.Value{}, v.err
 	}
@@ -251,7 +253,7 @@ func TestKillAfterStopTimeout(t *testing.T) {
 	t.Parallel()
 	v := &vault{}
 	v.put("a", "v1", "one")
-	r := begin(t, v, fast+"env: {A: kms://a}\nchild: {stop_timeout: 50ms}",
+	r := begin(t, v, fast+"env: {A: kms://a}\nchild: {stop_timeout: 50ms}\nhealth: {settle: 0s}",
 		`trap '' TERM; echo "start $A" >>$DIR/said; [ $A = two ] && exit 6; while :; do sleep 0.01; done`)
 	r.says("start one")
 	v.put("a", "v2", "two")

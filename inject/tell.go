@@ -126,7 +126,7 @@ func (l *loop) advise(change render.Change, act action) {
 		l.Log.Warn("variables changed, but a running program can't be given new ones; "+
 			"on_change.env: restart would restart it", "variables", change.Env)
 	}
-	untold := func(file string) bool { return l.Config.ActionOf(file).Unsaid() }
+	untold := func(file string) bool { return kindOf(l.Config.ActionOf(file)) == actNone }
 	if act == actNone && slices.ContainsFunc(change.Files, untold) && !l.told.files {
 		l.told.files = true
 		l.Log.Info("files changed; a program that does not watch them can be told with "+
