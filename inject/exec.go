@@ -181,6 +181,9 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 		return Status{}, err
 	}
 	e.started.Store(true)
+	if dir != nil {
+		l.sweepDir() // what a predecessor had published
+	}
 	for _, id := range snapshot.IDs() {
 		e.Metrics.SecretRead(id.Label(), id.Stage, time.Now())
 	}
