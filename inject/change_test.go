@@ -333,3 +333,37 @@ func TestWorstWins(t *testing.T) {
 		t.Errorf("the program said %q, want %q", got, want)
 	}
 }
+
+// TestSettlesWhileANewerWaits: what the program did well with is what a rollback goes
+// back to, and not what it was about to get.
+func TestSettlesWhileANewerWaits(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, watched+"env: {A: kms://a}\non_change: {min_interval: 1s}\nhealth: {settle: 300ms}", dies)
+	r.says("start one")
+	v.put("a", "v2", "two")
+	r.says("start two")
+	v.put("a", "v3", "bad")
+	r.logs("the program will be stopped")
+	r.logs("the program does well with the new secrets")
+	r.logs("reason=rollback")
+	r.await("the proven secrets", func() bool { return strings.HasSuffix(r.said(), "start bad\nstart two\n") })
+	r.end()
+}
+
+// TestDiesOfASignal: a program that can't read its new files gets the old ones again.
+func TestDiesOfASignal(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("f", "v1", "one")
+	r := begin(t, v, watched+"on_change: {files: SIGHUP}\nenv: {F: \"${files_dir}/f\"}\nfiles: {items: {f: kms://f}}",
+		`trap 'exit 0' TERM; trap 'grep -q bad $F && exit 9; echo reloaded >>$DIR/said' HUP; echo "start $(cat $F)" >>$DIR/said; while :; do sleep 0.01; done`)
+	r.says("start one")
+	v.put("f", "v2", "bad")
+	r.logs("reason=rollback")
+	r.await("the second start", func() bool { return r.said() == "start one\nstart one\n" })
+	v.put("f", "v3", "three")
+	r.says("reloaded")
+	r.end()
+}

@@ -260,7 +260,7 @@ func (l *loop) force() {
 // it can't be started with that.
 func (l *loop) restart() error {
 	l.pace = l.pace.with(time.Now(), l.Config.OnChange)
-	if l.rollback {
+	if l.rollback && len(l.snapshot.Changed(l.proven.snapshot)) == 0 { // else something newer came meanwhile
 		return l.start(startedByRollback)
 	}
 	err := l.start(startedByChange)

@@ -20,6 +20,7 @@ type proven struct {
 // program that has settled.
 type settling struct {
 	on      bool
+	with    proven // what it settles with
 	began   time.Time
 	settle  <-chan time.Time // health.settle
 	late    <-chan time.Time // health.within
@@ -49,21 +50,25 @@ func (l *loop) beginSettling() {
 		l.prove()
 		return
 	}
-	l.settling = settling{on: true, began: time.Now(), settle: time.After(h.Settle), failure: errNotChecked}
+	l.settling = settling{on: true, with: proven{l.snapshot, l.generation}, began: time.Now(), settle: time.After(h.Settle), failure: errNotChecked}
 	if h.Checked() {
 		l.settling.late, l.settling.next = time.After(h.Within), time.After(h.Interval)
 	}
 	l.showChild("settling")
 }
 
-// prove notes that the program does well with what it has.
+// prove notes that the program does well with what it has. What a planned restart will
+// give it is not among that.
 func (l *loop) prove() {
+	l.proven = proven{l.snapshot, l.generation}
+	if l.settling.on && l.stop.aim == stopToRestart {
+		l.proven = l.settling.with
+	}
 	if l.settling.on {
 		l.Log.Info("the program does well with the new secrets")
 		l.showChild("running")
 	}
 	l.settling = l.settling.end()
-	l.proven = proven{l.snapshot, l.generation}
 }
 
 // proveUnlessTested is prove, where nothing is to be awaited.

@@ -114,7 +114,9 @@ func (l *loop) tellEach(told []config.FileAction, change render.Change, changed 
 			s := syscall.Signal(a.Signal)
 			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", signalName(s))
 			l.signal(s, "change")
-			l.beginSettling()
+			if l.stop.aim != stopToRestart { // else it is watched after that
+				l.beginSettling()
+			}
 		}
 	}
 }
