@@ -16,6 +16,7 @@ STRESSRUNS := 200
 STRESSLIMIT := 40m
 SOAKRUNS := 1000
 OUTAGETIME := 5m
+SOAKTIME := 5m
 # ONLY_LO runs a command where there is no network but lo, where that can be made (it takes
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
@@ -56,6 +57,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
 	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || echo 'SKIPPED: examples/compose: no docker-compose (make deps installs it)'
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo 'SKIPPED: rollback with a real PostgreSQL: no PostgreSQL (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
@@ -78,8 +80,9 @@ outage: ## KMS and STS killed at random while secrets rotate, for OUTAGETIME
 sim: ## fleets of up to 10,000 processes on the quota of one account, for minutes; rewrites the figures in docs/rotation.md
 	KMSRUN_TEST_SIM=1 go test -count 1 -timeout 60m -run '^TestFleet$$' -v ./watch
 
-soak: ## SOAKRUNS restarts on rotation: nothing may grow
+soak: ## SOAKRUNS restarts on rotation, then SOAKTIME of everything that can happen to one kmsrun: nothing may grow, mix or get lost
 	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
+	KMSRUN_TEST_CHAOS=$(SOAKTIME) go test -count 1 -timeout 60m -run '^TestChaos$$' -v ./cmd/kmsrun
 
 bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items, of publishing 100 files; from a poke to the signal; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms ./render
@@ -89,7 +92,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light procps tmux vim-tiny age prometheus docker-compose
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light postgresql procps tmux vim-tiny age prometheus docker-compose
 
 image: image-amd64 image-arm64 ## FROM scratch: this machine's kmsrun:latest, and kmsrun:latest-ARCH for the other
 

@@ -21,6 +21,8 @@ type Config struct {
 	Files    Files           `yaml:"files"`     // which files the program gets, and where
 	Watch    Watch           `yaml:"watch"`     // how to look for new versions
 	OnChange OnChange        `yaml:"on_change"` // what a change does to the program
+	Verify   Verify          `yaml:"verify"`    // a command that judges a change before anybody is told
+	Health   Health          `yaml:"health"`    // how the program is watched after a change
 	Child    Child           `yaml:"child"`     // how the program is stopped
 	Sealed   Sealed          `yaml:"sealed"`    // the last good values, for a start during an outage
 	HTTP     HTTP            `yaml:"http"`      // the endpoint for probes, metrics and refresh
@@ -68,6 +70,8 @@ type Item struct {
 	Mode         Mode   `yaml:"mode"`          // 0: Files.Mode
 	Owner        Owner  `yaml:"owner"`         // empty: Files.Owner
 
+	OnChange FileAction `yaml:"on_change"` // its zero value: OnChange.Files
+
 	// Source is the template that Template or TemplateText is.
 	Source Template `yaml:"-"`
 }
@@ -98,7 +102,7 @@ type Watch struct {
 // OnChange says what a change does to the program.
 type OnChange struct {
 	Env   string     `yaml:"env"`   // restart | exit | none
-	Files FileAction `yaml:"files"` // none | restart | a signal
+	Files FileAction `yaml:"files"` // where only files changed
 
 	Splay       time.Duration `yaml:"splay"`        // a restart or exit waits a random part of it
 	MinInterval time.Duration `yaml:"min_interval"` // from one restart of ours to the next
@@ -162,6 +166,8 @@ func Default() Config {
 			RotationInterval: 5 * time.Second,
 		},
 		OnChange: OnChange{Env: "restart", MinInterval: 10 * time.Second, MaxPerHour: 20},
+		Verify:   Verify{Timeout: 10 * time.Second, When: VerifyBefore},
+		Health:   Health{Settle: 10 * time.Second, Within: 30 * time.Second, Interval: time.Second},
 		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto"},
 		Sealed:   Sealed{MaxAge: 24 * time.Hour},
 		Log:      Log{Format: "text"},

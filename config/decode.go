@@ -63,7 +63,7 @@ func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
 	}
 	scalar := node.Kind == yaml.ScalarNode
 	switch kind := target.Kind(); {
-	case kind == reflect.Struct && !scalar && !unmarshalsText(target):
+	case kind == reflect.Struct && !scalar && len(fieldsOf(target)) > 0:
 		d.decodeStruct(node, target, key)
 	case kind == reflect.Struct && scalar && shortField(target).IsValid():
 		d.decode(node, shortField(target), key)
@@ -191,9 +191,4 @@ func shortField(target reflect.Value) reflect.Value {
 		}
 	}
 	return reflect.Value{}
-}
-
-func unmarshalsText(target reflect.Value) bool {
-	_, ok := reflect.TypeAssert[interface{ UnmarshalText([]byte) error }](target.Addr())
-	return ok
 }

@@ -31,7 +31,7 @@ func (c Config) Explain() []Use {
 	var uses []Use
 	add := func(kind, name, as string, file bool, refs []secret.Ref) {
 		for _, ref := range refs {
-			use := c.use(ref, file || ref.As == secret.AsFile)
+			use := c.use(ref, file || ref.As == secret.AsFile, c.ActionOf(name))
 			use.Kind, use.Name, use.As = kind, name, cmp.Or(string(ref.As), as)
 			uses = append(uses, use)
 		}
@@ -53,7 +53,7 @@ func (c Config) Explain() []Use {
 	return uses
 }
 
-func (c Config) use(ref secret.Ref, file bool) Use {
+func (c Config) use(ref secret.Ref, file bool, action FileAction) Use {
 	use := Use{
 		Secret: ref.ID.SecretName(), Selector: ref.Selector.Text, Stage: ref.ID.Stage, Version: ref.ID.Version,
 		Region: cmp.Or(ref.ID.Region, c.KMS.Region), Auth: cmp.Or(ref.ID.Auth, DefaultAuth), Absent: "the program does not start",
@@ -68,7 +68,7 @@ func (c Config) use(ref secret.Ref, file bool) Use {
 	case ref.ID.Pinned():
 		use.Change = "never: pinned"
 	case file:
-		use.Change = "new file" + c.OnChange.Files.consequence()
+		use.Change = "new file" + action.consequence()
 	default:
 		use.Change = map[string]string{
 			"restart": "restarts the program", "exit": "ends the program", "none": "none: a running program can't be given a variable",
@@ -83,7 +83,17 @@ func (a FileAction) consequence() string {
 		return ", then a restart"
 	case a.Signal != 0:
 		number := syscall.Signal(a.Signal)
-		return ", then " + cmp.Or(unix.SignalName(number), fmt.Sprintf("signal %d", int(number)))
+		to := ""
+		if !a.ToProgram() {
+			to = " to " + cmp.Or(a.Process, "the process in "+a.PIDFile)
+		}
+		return ", then " + cmp.Or(unix.SignalName(number), fmt.Sprintf("signal %d", int(number))) + to
+	case len(a.Exec) > 0:
+		return ", then " + a.Exec[0]
+	case a.HTTP != "":
+		return ", then a POST"
+	case a.Touch != "":
+		return ", then a touch of " + a.Touch
 	default:
 		return ""
 	}

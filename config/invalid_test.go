@@ -11,7 +11,7 @@ const (
 	badName = "not a name that a KMS secret can have: 1 to 192 of A-Z a-z 0-9 _ / + = . @ -"
 	badVar  = "not a variable name: want letters, digits and _, not starting with a digit"
 	noValue = `want a value; write "" for an empty one`
-	atTop   = "unknown key; known here: auth, child, env, env_from, files, http, kms, log, on_change, scan_env, sealed, version, watch"
+	atTop   = "unknown key; known here: auth, child, env, env_from, files, health, http, kms, log, on_change, scan_env, sealed, verify, version, watch"
 )
 
 // invalid pairs testdata/invalid-NAME.yaml with its error lines; the path before a
@@ -42,6 +42,37 @@ var invalid = map[string][]string{
 		`:7: on_change.splay: want 0s or more, got -1s`,
 		`:8: on_change.min_interval: want 0s or more, got -1s`,
 		`:9: on_change.max_per_hour: want 0 (no limit) or more, got -1`,
+	},
+	"actions": {
+		`:3: files.items.a.on_change: want one of signal, exec, http and touch, got exec and touch`,
+		`:4: files.items.b.on_change: process and pid_file go with signal`,
+		`:5: files.items.c.on_change: process and pid_file exclude each other`,
+		`:6: files.items.d.on_change.process: want the name of an executable or its absolute path, got "bin/x"`,
+		`:7: files.items.e.on_change.pid_file: want an absolute path, got "x.pid"`,
+		`:8: files.items.f.on_change.touch: want an absolute path, got "x"`,
+		`:9: files.items.g.on_change.exec: want a command and its arguments, got an empty command`,
+		`:10: files.items.h.on_change.timeout: want more than 0s, got -1s`,
+		`:11: files.items.i.on_change.timeout: goes with exec`,
+		`:12: files.items.j.on_change.http: want http://HOST/PATH or https://HOST/PATH, with no user`,
+		`:13: files.items.k.on_change: want none, restart or a signal such as SIGHUP, got "reload"`,
+		`:14: files.items.l.on_change.sinal: unknown key; known here: exec, http, pid_file, process, signal, timeout, touch`,
+		`:15: files.items.m.on_change.signal: want a signal such as SIGHUP, got "x"`,
+	},
+	"health": {
+		`:1: verify.exec: want a command and its arguments, got an empty command`,
+		`:1: verify.when: want before or after, got "later"`,
+		`:1: verify.timeout: want more than 0s, got 0s`,
+		`:2: health: want one of http, tcp and exec`,
+		`:2: health.http: want http://HOST/PATH or https://HOST/PATH, with no user`,
+		`:2: health.tcp: want HOST:PORT, got "db"`,
+		`:2: health.settle: want 0s or more, got -1s`,
+		`:2: health.interval: want more than 0s, got 0s`,
+		`:2: health.within: want at least health.settle (-1s) and health.interval (0s), got -1s`,
+	},
+	"health-unused": {
+		`:1: verify.timeout: goes with verify.exec`,
+		`:1: verify.when: goes with verify.exec`,
+		`:2: health.within: goes with a check: http, tcp or exec`,
 	},
 	"regions": {
 		`:3: kms.fallback_regions: want a region such as cn-hangzhou, got "CN"`,
@@ -87,7 +118,7 @@ var invalid = map[string][]string{
 	"interval":          {`:2: watch.interval: want 100ms or more, got 99ms`},
 	"item-conflict":     {`:3: files.items.tls/a/b: "tls" is a file, and can't be a directory too`},
 	"item-empty":        {`:3: files.items.a: want from: a reference or text, template: a file, or template_text`, `:4: files.items.b: want from: a reference or text, template: a file, or template_text`},
-	"item-key":          {`:3: files.items.a.form: unknown key; known here: decode, format, from, mode, owner, template, template_text`, `:3: files.items.a: want from: a reference or text, template: a file, or template_text`},
+	"item-key":          {`:3: files.items.a.form: unknown key; known here: decode, format, from, mode, on_change, owner, template, template_text`, `:3: files.items.a: want from: a reference or text, template: a file, or template_text`},
 	"rotation-interval": {`:2: watch.rotation_interval: want 100ms or more, got 99ms`},
 	"item-path": {
 		`:3: files.items./etc/a: ` + badPath,

@@ -93,7 +93,7 @@ func TestLoadFull(t *testing.T) {
 				"tls.key": {From: Text{Parts: []Part{{Ref: secret.Ref{
 					ID:       secret.ID{Name: "tls", Stage: secret.StageCurrent},
 					Selector: secret.Selector{Kind: secret.Pointer, Text: "/key/0"},
-				}}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}},
+				}}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}, OnChange: FileAction{Exec: []string{"tell", "it"}, Timeout: time.Minute}},
 			},
 		},
 		Watch: Watch{
@@ -102,6 +102,8 @@ func TestLoadFull(t *testing.T) {
 		},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}, Splay: 3 * time.Second},
 		Child:    Child{Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave"},
+		Verify:   Verify{Exec: []string{"nginx", "-t"}, Timeout: 3 * time.Second, When: "after"},
+		Health:   Health{Settle: 5 * time.Second, Within: 20 * time.Second, Interval: 2 * time.Second, TCP: "127.0.0.1:80"},
 		Sealed: Sealed{
 			File: "/var/lib/app/sealed.age", Identity: CredentialsDir + "id", MaxAge: 48 * time.Hour,
 			Recipients: []string{"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"},
@@ -221,7 +223,7 @@ func TestLoadOverrides(t *testing.T) {
 		{"env.NULL", c.Env["NULL"], literal("null")},
 		{"env.EMPTY", c.Env["EMPTY"], Text{}},
 		{"env.KEY, of the file", c.Env["KEY"], Text{Parts: []Part{{FilesDir: true}, {Literal: "/tls.key"}}}},
-		{"files.items.tls.key", c.Files.Items["tls.key"], Item{From: Text{Parts: []Part{{Ref: ref("other", "")}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}}},
+		{"files.items.tls.key", c.Files.Items["tls.key"], Item{From: Text{Parts: []Part{{Ref: ref("other", "")}}}, Mode: 0o400, Owner: Owner{User: "app", Group: "1000"}, OnChange: FileAction{Exec: []string{"tell", "it"}, Timeout: time.Minute}}},
 		{"files.items.new/a.b", c.Files.Items["new/a.b"], Item{From: Text{Parts: []Part{{Ref: ref("new", "k")}}}}},
 	} {
 		if !reflect.DeepEqual(test.got, test.want) {

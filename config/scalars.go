@@ -50,29 +50,6 @@ func (s *Signal) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// FileAction is what a change of files alone does: nothing, a signal, or a restart.
-type FileAction struct {
-	Restart bool
-	Signal  Signal // 0: none
-}
-
-// UnmarshalText reads none, restart or a signal.
-func (a *FileAction) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "none":
-		*a = FileAction{}
-	case "restart":
-		*a = FileAction{Restart: true}
-	default:
-		var s Signal
-		if s.UnmarshalText(text) != nil {
-			return fmt.Errorf("want none, restart or a signal such as SIGHUP, got %q", text)
-		}
-		*a = FileAction{Signal: s}
-	}
-	return nil
-}
-
 // parseScalar sets *target from the text of one scalar, or leaves it as it is. The
 // error says what was wanted.
 func parseScalar(target any, text string) error {

@@ -25,7 +25,7 @@ func TestParseScalar(t *testing.T) {
 		{"hup", new(Signal), new(Signal(syscall.SIGHUP))},
 		{"9", new(Signal), new(Signal(syscall.SIGKILL))},
 		{"64", new(Signal), new(Signal(64))},
-		{"none", &FileAction{Restart: true}, &FileAction{}},
+		{"none", &FileAction{Restart: true}, &FileAction{None: true}},
 		{"restart", &FileAction{Signal: 1}, &FileAction{Restart: true}},
 		{"usr1", &FileAction{Restart: true}, &FileAction{Signal: Signal(syscall.SIGUSR1)}},
 	} {

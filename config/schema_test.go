@@ -139,6 +139,12 @@ func (g generator) of(v reflect.Value) map[string]any {
 		return withDefault(map[string]any{"type": "string", "pattern": `^[-+]?([0-9]*(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|^0$`}, value.String(), value != 0)
 	}
 	if v.Kind() != reflect.Map && reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()) {
+		if v.Kind() == reflect.Struct {
+			if object := g.object(v); len(object["properties"].(map[string]any)) > 0 { // a word, or a map
+				object["type"] = []any{"object", "string", "integer"}
+				return object
+			}
+		}
 		return map[string]any{"type": []any{"string", "integer"}}
 	}
 	switch v.Kind() {

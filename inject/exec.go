@@ -57,6 +57,8 @@ type Plan struct {
 type Exec struct {
 	Plan
 	pings   chan chan struct{} // answered by whatever select turns
+	hold    atomic.Bool        // nothing is to be flipped or restarted
+	holds   chan struct{}      // of one: hold has changed
 	started atomic.Bool
 	watcher atomic.Pointer[watch.Watcher] // of the present declaration; nil where nothing is to be watched
 	view    view
@@ -64,7 +66,7 @@ type Exec struct {
 
 // NewExec prepares a run; nothing starts yet.
 func NewExec(p Plan) *Exec {
-	e := &Exec{Plan: p, pings: make(chan chan struct{})}
+	e := &Exec{Plan: p, pings: make(chan chan struct{}), holds: make(chan struct{}, 1)}
 	if e.BeforeExec == nil {
 		e.BeforeExec = func() {}
 	}
@@ -97,6 +99,7 @@ func (e *Exec) State() metrics.State {
 			}
 			return watcher != nil
 		},
+		Hold:   e.setHold,
 		Status: e.status,
 	}
 }
@@ -175,8 +178,11 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 // watchOver starts the program and stays with it to its end.
 func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
 	program.terminal = proc.OpenTerminal()
-	l := &loop{Exec: e, dir: dir, memory: memoryFiles{}, program: program, snapshot: snapshot, generation: generation}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &loop{Exec: e, ctx: ctx, dir: dir, memory: memoryFiles{}, program: program, snapshot: snapshot, generation: generation}
 	defer func() { e.finish(l.dir) }()
+	defer l.watching.Wait()
+	defer cancel()
 	for _, s := range kept {
 		if number, ok := s.(syscall.Signal); ok {
 			l.kept = append(l.kept, number)
@@ -185,18 +191,17 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	if proc.Lacks != "" {
 		e.Log.Info("this platform can't do everything for the program", "lacks", proc.Lacks)
 	}
-	if err := l.start("start"); err != nil {
+	if err := l.start(startedFirst); err != nil {
 		return Status{}, err
 	}
 	e.started.Store(true)
+	if dir != nil {
+		l.sweepDir() // what a predecessor had published
+	}
 	l.served()
 	pinned := watch.Pinned(snapshot)
 	e.view.pinned.Store(&pinned)
 
-	ctx, cancel := context.WithCancel(context.Background())
-	l.ctx = ctx
-	defer l.watching.Wait()
-	defer cancel()
 	l.beginEpoch()
 	l.lookOnce()
 	return l.run()

@@ -9,6 +9,9 @@ import (
 
 // forward passes a signal on. A planned restart does not outlive a request to end.
 func (l *loop) forward(s syscall.Signal) {
+	if s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT {
+		l.asked = true
+	}
 	if !forwarded(s) {
 		return
 	}

@@ -29,26 +29,35 @@ type loop struct {
 
 	snapshot   secret.Snapshot   // what generation was rendered from
 	generation render.Generation // the newest that is published
+	given      render.Generation // what the program was started with
+	proven     proven            // the newest that the program is known to do well with
 
-	stop    stopping         // of ours
-	leaving bool             // somebody asked the program to end: no more restarts
-	pace    pace             // of our restarts
-	kept    []syscall.Signal // for the next start, while there is no program
-	paused  bool             // the program was stopped, and we with it
-	sweep   <-chan time.Time // the grace of a retired generation
-	again   <-chan time.Time // another try to publish unpublished
-	told    told
-	expired bool // we stop the program since its secrets are too old
+	latest    secret.Snapshot  // the newest that was read
+	waits     bool             // latest was not dealt with
+	again     <-chan time.Time // another try to publish
+	held      held             // versions of it that are not taken over
+	verifying *verifying       // a change on its way
+	unflipped bool             // files that failed verification are published still
+	settling  settling         // of the program after a change
+	mailboxes mailboxes
+	expired   bool // we stop the program since its secrets are too old
 
-	unpublished secret.Snapshot
-	given       render.Generation // what the program was started with
+	stop     stopping         // of ours
+	rollback bool             // it is to undo a change
+	leaving  bool             // somebody asked the program to end: no more restarts
+	asked    bool             // the program got a signal that asks to end, as it may understand it
+	pace     pace             // of our restarts
+	kept     []syscall.Signal // for the next start, while there is no program
+	paused   bool             // the program was stopped, and we with it
+	sweep    <-chan time.Time // the grace of a retired generation
+	told     told
 }
 
 // told remembers what is worth a line once.
 type told struct {
-	files, env, pace bool
-	restart          []string // keys of the declaration that need one
-	retry            bool     // that an edit waits for the end of an outage
+	files, env, pace, hold bool
+	restart                []string // keys of the declaration that need one
+	retry                  bool     // that an edit waits for the end of an outage
 }
 
 // publishAgain is the pause before another try to publish, after a full or
@@ -57,18 +66,32 @@ const publishAgain = 10 * time.Second
 
 // run serves every event until the program ends for good.
 func (l *loop) run() (Status, error) {
+	defer l.abandon()
 	for {
 		select {
 		case snapshot := <-l.updates:
-			l.applyUnlessEnded(snapshot)
+			l.latest, l.waits = snapshot, true
+			l.consider()
 		case <-l.again:
-			l.applyUnlessEnded(l.unpublished)
+			l.tryAgain()
 		case <-l.edits:
 			l.editSeen()
 		case <-l.reload.again:
 			l.edited()
 		case r := <-l.reload.done:
 			l.reloadEnded(r)
+		case r := <-l.verifying.done():
+			l.verified(r)
+		case <-l.holds:
+			l.holdChanged()
+		case <-l.settling.settle:
+			l.settledLongEnough()
+		case <-l.settling.next:
+			l.check()
+		case err := <-l.settling.checked:
+			l.checkEnded(err)
+		case <-l.settling.late:
+			l.tooLate()
 		case s := <-l.Signals:
 			if number, ok := s.(syscall.Signal); ok {
 				l.forward(number)
@@ -113,57 +136,36 @@ func (l *loop) start(why string) error {
 	if err != nil {
 		return err
 	}
-	l.child, l.stop, l.given, l.paused = child, stopping{}, l.generation, false
+	l.child, l.stop, l.given, l.paused, l.asked, l.rollback = child, stopping{}, l.generation, false, false, false
 	l.starts++
 	l.view.child.Store(&metrics.Child{PID: child.PID(), Started: time.Now(), Starts: l.starts, State: "running"})
 	l.Metrics.ChildStarted(why)
 	l.Metrics.EnvStale(false)
 	l.Log.Info("program started", "command", l.Argv[0], "pid", child.PID(), "reason", why)
+	if why == startedByChange {
+		l.beginSettling()
+	} else {
+		l.prove()
+	}
 	kept := l.kept
 	l.kept = nil
 	for _, s := range kept {
 		l.forward(s)
 	}
+	l.consider()
 	return nil
 }
+
+// Why the program was started.
+const (
+	startedFirst      = "start"
+	startedByChange   = "change"
+	startedByRollback = "rollback"
+)
 
 // environ is the program's whole environment; never nil.
 func (l *loop) environ(g render.Generation) []string {
 	return append([]string{}, g.Environ(l.program.who.over(l.Environ))...)
-}
-
-// applyUnlessEnded leaves a program alone that has ended by itself just now: a change
-// must not turn its end into a restart.
-func (l *loop) applyUnlessEnded(snapshot secret.Snapshot) {
-	if !l.stop.begun() && l.child.Ended() {
-		l.again = nil
-		return
-	}
-	l.apply(snapshot)
-}
-
-// apply renders a new snapshot, publishes it if anything differs, and then tells
-// the program. Until all of that has worked, everything stays as it is.
-func (l *loop) apply(snapshot secret.Snapshot) {
-	l.again = nil
-	next, err := l.renderNext(l.Config, l.dir, snapshot)
-	if err != nil {
-		l.Metrics.Generation("failed")
-		for _, failure := range Wrapped(err) {
-			l.Log.Error("the new secrets can't be rendered; keeping the present ones", "err", failure)
-		}
-		return
-	}
-	if len(next.Since(l.generation).Files) > 0 {
-		if err := publish(l.dir, next, time.Now()); err != nil {
-			l.Metrics.Generation("failed")
-			l.Log.Error("the new files can't be published; keeping the present ones and trying again", "err", err, "in", publishAgain)
-			l.unpublished, l.again = snapshot, time.After(publishAgain)
-			return
-		}
-		l.sweepDir()
-	}
-	l.turn(snapshot, next)
 }
 
 // renderNext renders a snapshot under a declaration, for the program that runs.
@@ -182,6 +184,7 @@ func (l *loop) renderNext(c config.Config, dir *render.Dir, snapshot secret.Snap
 // turn makes a published generation the present one, and tells the program.
 func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
 	change := next.Since(l.generation)
+	changed := snapshot.Changed(l.snapshot)
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
@@ -189,10 +192,11 @@ func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
 	l.Metrics.EnvStale(len(next.Since(l.given).Env) > 0)
 	if change.None() {
 		l.Metrics.Generation("unchanged")
+		l.proveUnlessTested()
 		return
 	}
 	l.Metrics.Generation("published")
-	l.tell(change)
+	l.tell(change, changed)
 }
 
 func (l *loop) sweepDir() {

@@ -34,7 +34,7 @@ func TestActionFor(t *testing.T) {
 		{both, "exit", restart, actExit},
 		{render.Change{}, "exit", restart, actNone},
 	} {
-		if got := actionFor(c.change, config.OnChange{Env: c.env, Files: c.files}); got != c.want {
+		if got, _ := actionFor(c.change, config.Config{OnChange: config.OnChange{Env: c.env, Files: c.files}}); got != c.want {
 			t.Errorf("%v, env %s, files %v: got %v, want %v", c.change, c.env, c.files, got, c.want)
 		}
 	}

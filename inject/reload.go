@@ -25,6 +25,8 @@ type reloading struct {
 	dirty  bool            // there was another edit meanwhile
 	silent bool            // nobody said that there was an edit
 	again  <-chan time.Time
+
+	waiting *reloaded // what can't be gone over to now
 }
 
 // reloaded is a declaration that was read again, with its secrets.
@@ -43,11 +45,12 @@ func (l *loop) editSeen() {
 
 // edited reads the declaration again, and all that it names, beside the loop.
 func (l *loop) edited() {
-	l.reload.again = nil
-	if l.reload.done != nil {
+	l.reload.again, l.reload.waiting = nil, nil
+	if l.reload.done != nil || l.verifying != nil && l.verifying.edited {
 		l.reload.dirty = true
 		return
 	}
+	l.reload.dirty = false
 	done := make(chan reloaded, 1)
 	l.reload.done = done
 	have, now := l.snapshot, l.Config
@@ -102,39 +105,72 @@ func (e *Exec) readable(c config.Config) error {
 	return faults.ErrorOrNil()
 }
 
-// reloadEnded goes over to a declaration that was read again, or says why not.
+// reloadEnded takes in a declaration that was read again, or says why not.
 func (l *loop) reloadEnded(r reloaded) {
-	dirty, silent := l.reload.dirty, l.reload.silent
-	l.reload = reloading{}
+	l.reload.done = nil
 	if r.err == nil && len(r.restart) > 0 && !slices.Equal(r.restart, l.told.restart) {
 		l.Log.Warn("the declaration was edited in keys that need a restart; their present values stay", "keys", r.restart)
 	}
 	if r.err == nil {
 		l.told.restart = r.restart
 	}
-	changed := r.err == nil && !r.config.Same(l.Config)
-	if changed && (l.stop.begun() || !l.child.Ended()) {
-		r.err = l.goOver(r)
-	}
 	switch {
+	case l.reload.dirty:
+		l.edited() // there is a newer one
 	case r.err != nil:
-		l.refused(r.err)
-	case changed:
-		l.Metrics.Reload("applied")
-		if !silent {
-			l.lookOnce() // again only after an edit that was seen: a lookOnce ends by itself
+		l.refused(candidate{}, r.err)
+	case r.config.Same(l.Config):
+		if !l.reload.silent {
+			l.Metrics.Reload("unchanged")
 		}
-	case !silent:
-		l.Metrics.Reload("unchanged")
+		l.reload = reloading{}
+	case l.busy():
+		l.reload.waiting = &r
+	default:
+		l.considerEdit(r)
 	}
-	if dirty {
-		l.edited()
+}
+
+// considerEdit makes the next generation of another declaration, by the ordinary road.
+// Until it is published, everything stays as it is.
+func (l *loop) considerEdit(r reloaded) {
+	if !l.stop.begun() && l.child.Ended() {
+		return // a change must not turn its end into a restart
 	}
+	c := candidate{config: r.config, dir: l.dir, edited: true}
+	if c.dir == nil && r.config.NeedsDir() {
+		dir, err := render.OpenDir(r.config.Files, l.Lookup)
+		if err != nil {
+			l.refused(c, err)
+			return
+		}
+		c.dir = dir
+	}
+	c.snapshot = l.admitted(r.snapshot)
+	next, err := l.renderNext(r.config, c.dir, c.snapshot)
+	if err != nil {
+		l.refused(c, err)
+		return
+	}
+	c.next, c.change = next, next.Since(l.generation)
+	if len(r.config.Verify.Exec) > 0 && !c.change.None() {
+		l.verify(c)
+		return
+	}
+	l.takeOver(c)
 }
 
 // refused says why an edit is not taken up. What time may mend is tried again, in
 // silence until something else comes of it.
-func (l *loop) refused(err error) {
+func (l *loop) refused(c candidate, err error) {
+	dirty := l.reload.dirty
+	l.reload = reloading{}
+	if c.dir != nil && c.dir != l.dir {
+		remove(c.dir)
+	}
+	if dirty {
+		defer l.edited()
+	}
 	retry := true
 	for _, failure := range Wrapped(err) {
 		retry = retry && (watch.Outage(failure) || errors.Is(failure, errUnpublished))
@@ -158,41 +194,25 @@ func (l *loop) refused(err error) {
 // errUnpublished is a failure to publish, which time may mend.
 var errUnpublished = errors.New("the files can't be published")
 
-// goOver makes the next generation of another declaration, by the ordinary road, and
-// begins its epoch. Until the files are published, everything stays as it is.
-func (l *loop) goOver(r reloaded) error {
-	dir := l.dir
-	if dir == nil && r.config.NeedsDir() {
-		var err error
-		if dir, err = render.OpenDir(r.config.Files, l.Lookup); err != nil {
-			return err
-		}
-	}
-	next, err := l.renderNext(r.config, dir, r.snapshot)
-	if err == nil && len(next.Since(l.generation).Files) > 0 {
-		if err = publish(dir, next, time.Now()); err != nil {
-			err = fmt.Errorf("%w: %w", errUnpublished, err)
-		}
-	}
-	if err != nil {
-		if l.dir == nil {
-			remove(dir)
-		}
-		return err
-	}
-	l.dir, l.again = dir, nil
+// goOver makes the published generation of an edited declaration the present one, and
+// begins its epoch. What an edit brings is not undone by itself: who made it is there.
+func (l *loop) goOver(c candidate) {
+	silent, dirty := l.reload.silent, l.reload.dirty
+	l.reload = reloading{}
+	l.dir, l.again, l.waits = c.dir, nil, false
 	l.end()
-	l.forget(r.snapshot)
-	l.Config = r.config
-	if dir != nil {
-		dir.SetGrace(r.config.Files.Grace)
+	l.forget(c.snapshot)
+	l.Config = c.config
+	if l.dir != nil {
+		l.dir.SetGrace(l.Config.Files.Grace)
 		l.sweepDir()
 	}
-	for _, w := range r.config.Warnings {
+	for _, w := range l.Config.Warnings {
 		l.Log.Warn("doubtful declaration", "where", w.Error())
 	}
-	l.Log.Info("declaration reloaded", "variables", len(r.config.Env), "files", len(r.config.Files.Items))
-	l.turn(r.snapshot, next)
+	l.Log.Info("declaration reloaded", "variables", len(l.Config.Env), "files", len(l.Config.Files.Items))
+	l.settling, l.proven = l.settling.end(), proven{c.snapshot, c.next}
+	l.turn(c.snapshot, c.next)
 	watcher := l.newWatcher(l.Config)
 	if watcher != nil {
 		watcher.Poke() // what the watcher before it had found, and not delivered
@@ -200,7 +220,13 @@ func (l *loop) goOver(r reloaded) error {
 	l.watcher.Store(watcher)
 	l.Metrics.Outage(false) // the next poll tells
 	l.beginEpoch()
-	return nil
+	l.Metrics.Reload("applied")
+	switch {
+	case dirty:
+		l.edited()
+	case !silent:
+		l.lookOnce() // again only after an edit that was seen: a lookOnce ends by itself
+	}
 }
 
 // forget takes the secrets that are not read any more out of the metrics.

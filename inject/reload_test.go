@@ -46,11 +46,6 @@ func (r *run) term() {
 	}
 }
 
-func (r *run) file(name string) string {
-	text, _ := os.ReadFile(filepath.Join(r.files, name)) // not there
-	return string(text)
-}
-
 func (v *vault) fail(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

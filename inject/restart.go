@@ -22,6 +22,7 @@ type stopping struct {
 	look    <-chan time.Time // for what is left of the group
 	until   time.Time        // how long that may take
 	forced  bool             // it got SIGKILL
+	due     bool             // it would begin, but for a hold or a verification
 }
 
 // phase is the state of the program.
@@ -109,6 +110,9 @@ func (l *loop) beginStop() {
 	if l.child.Ended() {
 		return // by itself, as run is about to hear
 	}
+	if l.stop.due = l.busy(); l.stop.due {
+		return
+	}
 	if l.stop.aim == stopToRestart {
 		if _, err := l.program.spec(l.Argv, l.environ(l.generation)); err != nil {
 			l.Log.Error("the program could not be started again; leaving it running and trying again", "err", err, "in", publishAgain)
@@ -116,6 +120,7 @@ func (l *loop) beginStop() {
 			return
 		}
 	}
+	l.settling = l.settling.end() // whatever comes of it, it is our doing
 	if len(l.Config.Child.PreStop) > 0 {
 		l.stop.phase = hooking
 		if l.startHook() {
@@ -173,7 +178,8 @@ func (l *loop) killChild() {
 // has been asked, or is about to be.
 func (l *loop) leave() {
 	l.leaving = true
-	l.stop.planned = nil
+	l.stop.planned, l.stop.due = nil, false
+	l.settling = l.settling.end()
 	switch l.stop.phase {
 	case waiting:
 		l.stop.phase = running
@@ -193,7 +199,11 @@ func (l *loop) childEnded() {
 		l.stop.hook.Kill()
 	}
 	if !l.stop.begun() {
+		superseded := l.stop.aim == stopToRestart
 		l.stop.aim = notStopping // it ended by itself
+		if l.startsAgain(superseded) {
+			l.stop.aim = stopToRestart
+		}
 	}
 	l.stop.kill, l.stop.planned = nil, nil
 	if l.program.terminal.Present() && l.child.Status().Signal == syscall.SIGINT {
@@ -249,8 +259,16 @@ func (l *loop) force() {
 	}
 }
 
-// restart starts the program again, with the newest generation.
+// restart starts the program again, with the newest generation, or the proven one if
+// it can't be started with that.
 func (l *loop) restart() error {
 	l.pace = l.pace.with(time.Now(), l.Config.OnChange)
-	return l.start("change")
+	if l.rollback && len(l.snapshot.Changed(l.proven.snapshot)) == 0 { // else something newer came meanwhile
+		return l.start(startedByRollback)
+	}
+	err := l.start(startedByChange)
+	if err != nil && l.undo(err.Error()) {
+		return l.start(startedByRollback)
+	}
+	return err
 }

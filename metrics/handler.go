@@ -48,6 +48,16 @@ func handler(settings config.HTTP, m *Metrics, state State) http.Handler {
 		}
 		answer(w, http.StatusAccepted, "polling now")
 	}))
+	if state.Hold != nil {
+		mux.Handle("POST /-/hold", protect(settings, func(w http.ResponseWriter, _ *http.Request) {
+			state.Hold(true)
+			answer(w, http.StatusOK, "on hold")
+		}))
+		mux.Handle("POST /-/release", protect(settings, func(w http.ResponseWriter, _ *http.Request) {
+			state.Hold(false)
+			answer(w, http.StatusOK, "released")
+		}))
+	}
 	if state.Status != nil {
 		mux.Handle("GET /status", protect(settings, serveStatus(m.build, state.Status)))
 	}

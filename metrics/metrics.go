@@ -25,6 +25,7 @@ type Metrics struct {
 	signals     *prometheus.CounterVec
 	envStale    prometheus.Gauge
 	reloads     *prometheus.CounterVec
+	notified    *prometheus.CounterVec
 	outageSeries
 }
 
@@ -58,13 +59,13 @@ func New(version string) *Metrics {
 			Name: "kmsrun_kms_up", Help: "0 while KMS is out of reach or throttles, else 1.",
 		}),
 		generations: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_generations_total", Help: "Renderings of a new snapshot, by result: published, unchanged or failed.",
+			Name: "kmsrun_generations_total", Help: "Renderings of a new snapshot, by result: published, unchanged, failed, refused by verification, or rolled_back.",
 		}, []string{"result"}),
 		starts: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start or change.",
+			Name: "kmsrun_child_starts_total", Help: "Starts of the program, by reason: start, change or rollback.",
 		}, []string{"reason"}),
 		signals: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change, restart or stale.",
+			Name: "kmsrun_child_signals_total", Help: "Signals sent to the program, by reason: forwarded, change, restart, exit, leftovers or stale.",
 		}, []string{"reason"}),
 		envStale: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "kmsrun_child_env_stale", Help: "1 while the program runs with an environment older than the newest secrets, else 0.",
@@ -74,8 +75,11 @@ func New(version string) *Metrics {
 		}, []string{"result"}),
 		outageSeries: newOutageSeries(factory),
 	}
+	m.notified = factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "kmsrun_notifications_total", Help: "Tries to tell others than the program of a change, by action and by result: ok or failed.",
+	}, []string{"action", "result"})
 	m.Outage(false)
-	for _, result := range []string{"published", "unchanged", "failed"} {
+	for _, result := range []string{"published", "unchanged", "failed", "refused", "rolled_back"} {
 		m.generations.WithLabelValues(result) // at zero: an alert sees no increase in a series that begins at 1
 	}
 	return m
@@ -112,16 +116,25 @@ func (m *Metrics) Reload(result string) { m.reloads.WithLabelValues(result).Inc(
 // Outage notes whether KMS is out of reach.
 func (m *Metrics) Outage(now bool) { m.up.Set(oneIf(!now)) }
 
-// Generation counts a rendering: published, unchanged or failed.
+// Generation counts a rendering: published, unchanged, failed, refused or rolled_back.
 func (m *Metrics) Generation(result string) { m.generations.WithLabelValues(result).Inc() }
 
-// ChildStarted counts a start: start or change.
+// ChildStarted counts a start: start, change or rollback.
 func (m *Metrics) ChildStarted(reason string) {
 	m.starts.WithLabelValues(reason).Inc()
 }
 
 // ChildSignalled counts a signal: forwarded, change, restart or stale.
 func (m *Metrics) ChildSignalled(reason string) { m.signals.WithLabelValues(reason).Inc() }
+
+// Notified counts a try to tell others than the program.
+func (m *Metrics) Notified(action string, ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.notified.WithLabelValues(action, result).Inc()
+}
 
 // EnvStale notes whether the program's environment differs from the newest secrets.
 func (m *Metrics) EnvStale(stale bool) { m.envStale.Set(oneIf(stale)) }

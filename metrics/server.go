@@ -27,6 +27,8 @@ type State struct {
 	Stale func() bool
 	// Refresh asks for a poll now; false when nothing is watched.
 	Refresh func() bool
+	// Hold puts the run on hold, or releases it.
+	Hold func(hold bool)
 	// Status tells all that is known of the run; nil where there is nothing to tell.
 	Status func() Status
 }

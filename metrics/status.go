@@ -13,7 +13,8 @@ type Status struct {
 	Secrets []Secret `json:"secrets"`
 	Child   *Child   `json:"child,omitempty"`       // the program; absent before its start
 	Action  *Action  `json:"last_action,omitempty"` // the last that a change caused
-	Held    []string `json:"held,omitempty"`        // what is held back, and why
+	Held    []string `json:"held,omitempty"`        // the versions that are held back, and why
+	OnHold  bool     `json:"on_hold"`               // nothing is published or restarted until the release
 
 	Sealed *SealedStatus `json:"sealed,omitempty"` // the sealed file; absent without one
 }
@@ -49,12 +50,12 @@ type Child struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	Starts  int       `json:"starts"` // of the program, this one included
-	State   string    `json:"state"`  // running, stopping …
+	State   string    `json:"state"`  // running, settling or stopping
 }
 
 // Action is something that a change caused.
 type Action struct {
-	Action string    `json:"action"` // signal, restart, exit …
+	Action string    `json:"action"` // none, touch, signal, exec, http, restart, exit or rollback
 	At     time.Time `json:"at"`
 	Result string    `json:"result,omitempty"`
 }

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"syscall"
@@ -11,7 +12,7 @@ import (
 type Result struct {
 	Status   Status
 	TimedOut bool   // it was killed for taking too long
-	Output   []byte // the first of what it wrote, where that was asked for
+	Output   []byte // the last of what it wrote, from the begin of a line, where that was asked for
 }
 
 // Command is a command of ours under way, such as a hook: in a group of its own, with
@@ -50,8 +51,7 @@ func (t *Table) Run(spec Spec, timeout time.Duration, keep int) (*Command, error
 	go func() {
 		defer close(read)
 		if from != nil {
-			output, _ = io.ReadAll(io.LimitReader(from, int64(keep)))
-			_, _ = io.Copy(io.Discard, from)
+			output = readLast(from, keep)
 		}
 	}()
 	c := &Command{process: p, done: make(chan Result, 1)}
@@ -68,6 +68,28 @@ func (t *Table) Run(spec Spec, timeout time.Duration, keep int) (*Command, error
 		c.done <- r
 	}()
 	return c, nil
+}
+
+// readLast reads all, and keeps the last bytes of it, at most so many. What is cut off
+// is cut off at the end of a line: half a word can't be recognized.
+func readLast(from io.Reader, keep int) []byte {
+	var kept []byte
+	cut := false
+	buffer := make([]byte, 4096)
+	for {
+		n, err := from.Read(buffer)
+		kept = append(kept, buffer[:n]...)
+		if extra := len(kept) - keep; extra > 0 {
+			kept, cut = append(kept[:0], kept[extra:]...), true
+		}
+		if err != nil {
+			break
+		}
+	}
+	if cut {
+		_, kept, _ = bytes.Cut(kept, []byte("\n"))
+	}
+	return kept
 }
 
 // wait returns when the process has ended, and whether that took force.

@@ -274,8 +274,11 @@ func TestRun(t *testing.T) {
 	if r := run("cat; echo out; echo err >&2; exit 3", time.Minute, 100); r.Status.Code != 3 || r.TimedOut || string(r.Output) != "out\nerr\n" {
 		t.Errorf("got %v %q, want 3, and both outputs", r, r.Output)
 	}
-	if r := run("head -c 1000000 /dev/zero; exit 4", time.Minute, 100); r.Status.Code != 4 || len(r.Output) != 100 {
-		t.Errorf("much output: got %v and %d bytes, want 4 and 100", r.Status, len(r.Output))
+	if r := run("seq 100000 100099; exit 4", time.Minute, 20); r.Status.Code != 4 || string(r.Output) != "100098\n100099\n" {
+		t.Errorf("much output: got %v and %q, want 4 and the last whole lines", r.Status, r.Output)
+	}
+	if r := run("head -c 100000 /dev/zero; exit 4", time.Minute, 100); r.Status.Code != 4 || len(r.Output) != 0 {
+		t.Errorf("one long line: got %v and %d bytes, want 4 and none", r.Status, len(r.Output))
 	}
 	if r := run("trap '' TERM; sleep 1000", 50*time.Millisecond, 0); !r.TimedOut || r.Status.Signal != syscall.SIGKILL {
 		t.Errorf("too long: got %+v, want it killed", r)

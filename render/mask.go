@@ -1,0 +1,97 @@
+package render
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/kmsrun/kmsrun/secret"
+)
+
+// masked stands for what was masked.
+const masked = "***"
+
+// shortestLine is the fewest bytes of one line of a longer value that are masked alone.
+const shortestLine = 4
+
+// Mask is a func that takes the values of these snapshots out of a text: whole, as
+// lines, as strings and numbers inside JSON, and as each filter writes them. Truth
+// values inside JSON tell nothing and stay.
+func Mask(snapshots ...secret.Snapshot) func(text string) string {
+	known := map[string]bool{}
+	for _, snapshot := range snapshots {
+		for _, id := range snapshot.IDs() {
+			value, _ := snapshot.Get(id)
+			plain := value.Bytes()
+			addMasked(known, plain)
+			var document any
+			decoder := json.NewDecoder(bytes.NewReader(plain))
+			decoder.UseNumber()
+			if decoder.Decode(&document) == nil {
+				addLeaves(known, document)
+			}
+		}
+	}
+	return func(text string) string { return mask(text, known) }
+}
+
+func addLeaves(known map[string]bool, document any) {
+	switch v := document.(type) {
+	case string:
+		addMasked(known, []byte(v))
+	case json.Number:
+		addMasked(known, []byte(v))
+	case []any:
+		for _, element := range v {
+			addLeaves(known, element)
+		}
+	case map[string]any:
+		for _, member := range v {
+			addLeaves(known, member)
+		}
+	}
+}
+
+func addMasked(known map[string]bool, plain []byte) {
+	known[strings.TrimSpace(string(plain))] = true
+	for _, name := range []string{"urlencode", "base64", "json"} {
+		if written, err := filter(name, plain); err == nil {
+			known[strings.Trim(string(written), `"`)] = true
+		}
+	}
+	for line := range strings.Lines(string(plain)) {
+		if line = strings.TrimSpace(line); len(line) >= shortestLine {
+			known[line] = true
+		}
+	}
+}
+
+// mask replaces every stretch that known texts cover, be it that they overlap.
+func mask(text string, known map[string]bool) string {
+	covered := make([]bool, len(text))
+	for plain := range known {
+		if plain == "" {
+			continue
+		}
+		for at := 0; ; at++ {
+			next := strings.Index(text[at:], plain)
+			if next < 0 {
+				break
+			}
+			at += next
+			for i := range len(plain) {
+				covered[at+i] = true
+			}
+		}
+	}
+	var out strings.Builder
+	for i := range len(text) {
+		switch {
+		case !covered[i]:
+			out.WriteByte(text[i])
+		case i == 0 || !covered[i-1]:
+			out.WriteString(masked)
+		}
+	}
+	return out.String()
+}
