@@ -78,9 +78,5 @@ func liesInMemory(path string) (bool, error) {
 	if err := unix.Faccessat(unix.AT_FDCWD, there, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return false, err
 	}
-	var stat unix.Statfs_t
-	if err := unix.Statfs(there, &stat); err != nil {
-		return false, err
-	}
-	return stat.Type == unix.TMPFS_MAGIC || stat.Type == unix.RAMFS_MAGIC, nil
+	return inMemory(there)
 }
