@@ -79,7 +79,7 @@ func TestChaos(t *testing.T) {
 	for _, d := range c.delivered {
 		worst, sum = max(worst, d), sum+d
 	}
-	t.Logf("%d rounds of %d disturbances, %d versions of each secret, %d lives of kmsrun, %d rollbacks; delivered within %s, on average %s",
+	t.Logf("%d rounds of %d disturbances, %d versions, %d lives of kmsrun, %d rollbacks; delivered within %s, on average %s",
 		rounds, len(all), c.n, c.lives, c.rolledBack, worst.Round(time.Millisecond), (sum / time.Duration(len(c.delivered))).Round(time.Millisecond))
 	if c.rolledBack == 0 {
 		t.Error("no change was ever undone")
