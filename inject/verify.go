@@ -29,6 +29,10 @@ func (v *verifying) done() <-chan proc.Result {
 // verifyOutput is how many bytes of a command's output are kept, the last ones.
 const verifyOutput = 64 << 10
 
+// flipAgain is the pause before another try to flip back: until then the files are ones
+// that nobody should see.
+const flipAgain = time.Second
+
 // verify has a command judge a candidate, before the flip to its files or after it.
 // Nobody is told until it has.
 func (l *loop) verify(c candidate) {
@@ -137,8 +141,8 @@ func (l *loop) flipBack() {
 		return
 	}
 	if err := publish(l.dir, l.generation, time.Now()); err != nil {
-		l.Log.Error("the present files can't be published again; trying on", "err", err, "in", publishAgain)
-		l.again = time.After(publishAgain)
+		l.Log.Error("the present files can't be published again; trying on", "err", err, "in", flipAgain)
+		l.again = time.After(flipAgain)
 		return
 	}
 	l.unflipped = false

@@ -76,6 +76,23 @@ func TestStatusIsProtected(t *testing.T) {
 	}
 }
 
+// TestHold: who may poke may hold and release.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	held := make(chan bool, 1)
+	state := State{Hold: func(hold bool) { held <- hold }}
+	e := serveState(t, config.HTTP{Listen: loopback}, state)
+	for path, want := range map[string]bool{"/-/hold": true, "/-/release": false} {
+		e.wantStatus(http.StatusOK, "POST "+path)
+		if got := <-held; got != want {
+			t.Errorf("%s: got %t, want %t", path, got, want)
+		}
+		e.wantStatus(http.StatusMethodNotAllowed, "GET "+path)
+	}
+	serveState(t, config.HTTP{Listen: ":0"}, state).wantStatus(http.StatusForbidden, "POST /-/hold")
+	serveState(t, config.HTTP{Listen: loopback, TokenFile: "/none"}, state).wantStatus(http.StatusUnauthorized, "POST /-/release")
+}
+
 // TestWebhook: an event of EventBridge means a poll, whatever it says.
 func TestWebhook(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,11 @@ func TestChaos(t *testing.T) {
 	rounds := 0
 	for ; rounds == 0 || time.Now().Before(deadline); rounds++ {
 		for _, i := range c.dice.Perm(len(all)) {
-			c.cycle(all[i])
+			happens := []disturbance{all[i]}
+			if also := all[c.dice.IntN(len(all))]; c.dice.IntN(3) == 0 && also.name != all[i].name {
+				happens = append(happens, also)
+			}
+			c.cycle(happens)
 		}
 	}
 	worst := c.delivered[0]
@@ -79,7 +83,7 @@ func TestChaos(t *testing.T) {
 	for _, d := range c.delivered {
 		worst, sum = max(worst, d), sum+d
 	}
-	t.Logf("%d rounds of %d disturbances, %d versions of each secret, %d lives of kmsrun, %d rollbacks; delivered within %s, on average %s",
+	t.Logf("%d rounds of %d disturbances, %d versions, %d lives of kmsrun, %d rollbacks; delivered within %s, on average %s",
 		rounds, len(all), c.n, c.lives, c.rolledBack, worst.Round(time.Millisecond), (sum / time.Duration(len(c.delivered))).Round(time.Millisecond))
 	if c.rolledBack == 0 {
 		t.Error("no change was ever undone")
@@ -173,19 +177,30 @@ func (c *chaos) deliver() {
 func last(text string, n int) string { return text[max(len(text)-n, 0):] }
 
 // cycle lets something happen, rotates meanwhile, heals, and looks.
-func (c *chaos) cycle(happens disturbance) {
+func (c *chaos) cycle(happens []disturbance) {
 	c.t.Helper()
-	heal := happens.do()
+	var names []string
+	var heal []func()
+	for _, d := range happens {
+		names, heal = append(names, d.name), append(heal, d.do())
+	}
+	select {
+	case <-c.r.ended:
+		c.begin() // in the midst of it
+	default:
+	}
 	for range 1 + c.dice.IntN(3) {
 		time.Sleep(time.Duration(c.dice.IntN(60)) * time.Millisecond) // some land in the midst of another change
 		c.rotate([]string{"a", "b"}[c.dice.IntN(2)], "good")
 	}
 	time.Sleep(time.Duration(c.dice.IntN(150)) * time.Millisecond)
-	heal()
+	for _, f := range heal {
+		f()
+	}
 	c.rotate("a", "good")
 	c.rotate("b", "good")
 	c.deliver()
-	c.look(happens.name)
+	c.look(strings.Join(names, " and "))
 }
 
 // look holds the invariants against a kmsrun that has delivered everything.
@@ -289,6 +304,10 @@ func (c *chaos) awaitEndOr(condition func() bool) {
 func (c *chaos) crash() {
 	starts := regexp.MustCompile(`(?m)^start (\d+) `).FindAllStringSubmatch(c.text(), -1)
 	pid, _ := strconv.Atoi(starts[len(starts)-1][1])
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if !strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", c.r.Process.Pid)) {
+		return // it has ended already
+	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 }
 

@@ -119,9 +119,14 @@ func TestChoose(t *testing.T) {
 	t.Parallel()
 	self := os.Getpid()
 	nginx := []process{
-		{1, 0, "/pause", "/pause"}, {40, 0, "/usr/sbin/nginx", "nginx: master process nginx"},
-		{41, 40, "/usr/sbin/nginx", "nginx: worker process"}, {42, 41, "", "nginx: cache"},
-		{50, 0, "/usr/bin/app", "server"}, {60, 0, "/usr/bin/app", "other"}, {self, 0, "/kmsrun", "kmsrun"}, {70, 0, "", "hidden"},
+		{1, 0, "/pause", "/pause"},
+		{40, 0, "/usr/sbin/nginx", "nginx: master process nginx"},
+		{41, 40, "/usr/sbin/nginx", "nginx: worker process"},
+		{42, 41, "", "nginx: cache"},
+		{50, 0, "/usr/bin/app", "server"},
+		{60, 0, "/usr/bin/app", "other"},
+		{self, 0, "/kmsrun", "kmsrun"},
+		{70, 0, "", "hidden"},
 	}
 	for name, want := range map[string]string{
 		"nginx": "40", "/usr/sbin/nginx": "40", "server": "50", "hidden": "70",
