@@ -115,6 +115,13 @@ func (s *service) put(t testing.TB, name, version, value string) {
 	}
 }
 
+func (s *service) remove(t testing.TB, name string) {
+	t.Helper()
+	if err := s.Delete(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // environ is what a kmsrun needs to talk to the service.
 func (s *service) environ(extra ...string) []string {
 	return append([]string{

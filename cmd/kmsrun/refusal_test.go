@@ -76,7 +76,7 @@ func TestRefusedWhileRunning(t *testing.T) {
 			false,
 		},
 		"not_found": {
-			func(_ *testing.T, s *service) { s.Delete("db") },
+			func(t *testing.T, s *service) { s.remove(t, "db") },
 			func(t *testing.T, s *service) { s.put(t, "db", "v1", "one") },
 			`kmsrun: env DB: reading secret "db": not found \(Forbidden\.ResourceNotFound, request \S+\): `,
 			false,

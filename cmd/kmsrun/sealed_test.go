@@ -222,7 +222,7 @@ func TestSealedRefusals(t *testing.T) {
 
 	// Refused by KMS: the file is not even opened.
 	run(t, s.environ("ALIBABA_CLOUD_ACCESS_KEY_SECRET="+canary("token")), declaration, 125, "credentials refused")
-	s.Delete("db")
+	s.remove(t, "db")
 	run(t, s.environ(), declaration, 125, "not found")
 	s.put(t, "db", "v1", canary("db-1"))
 
