@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,7 +254,13 @@ func TestRefusals(t *testing.T) {
 		{name: "tampered", spoil: rewrite(func(b []byte) []byte { b[len(b)-60] ^= 1; return b }), want: "tampered with or damaged: it is not what was sealed"},
 		{name: "a line less", spoil: rewrite(func(b []byte) []byte { return append(b[:300], b[365:]...) }), want: "tampered with or damaged: it is not what was sealed"},
 		{name: "no age", spoil: rewrite(func([]byte) []byte { return []byte(strings.Repeat("x", 99)) }), want: "not a sealed file: it does not begin as armored age does"},
-		{name: "writable", spoil: func(*testing.T) { _ = os.Chmod(path, 0o620) }, want: "others may write it (mode -rw--w----): kmsrun did not leave it so"},
+		{name: "writable", spoil: func(*testing.T) { _ = os.Chmod(path, 0o620) }, want: "others may write it (mode -rw--w----): kmsrun did not leave it so (Kubernetes' fsGroup does, but for fsGroupChangePolicy: OnRootMismatch)"},
+		{name: "a pipe", spoil: func(t *testing.T) {
+			_ = os.Remove(path)
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, want: "not a regular file"},
 		{name: "wrong key", change: func(c *config.Config) { c.Sealed.Identity, _ = newIdentity(t, keyDir(t), 0o400) }, want: "wrong key: sealed to other recipients than the identity of sealed.identity_file"},
 		{name: "too old", later: 25 * time.Hour, want: "too old: kms://a was read 25h0m0s ago, and sealed.max_age (or watch.max_stale) allows 24h0m0s"},
 		{name: "just in time", later: 24 * time.Hour},
