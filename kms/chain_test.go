@@ -111,26 +111,3 @@ func TestAssumeRoleReplacesItsSource(t *testing.T) {
 		t.Errorf("got %v, want the secret", err)
 	}
 }
-
-// TestTornFiles: an id and a secret that were read while somebody renewed them do not
-// match, and are read again at once.
-func TestTornFiles(t *testing.T) {
-	t.Parallel()
-	id, file := write(t, "id", keyID), write(t, "secret", "the one before")
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got, err := os.ReadFile(file); err == nil && string(got) != keySecret {
-			if err := os.WriteFile(file, []byte(keySecret), 0o600); err != nil { // the renewal goes on
-				t.Error(err)
-			}
-			answering(http.StatusBadRequest, kmsError("SignatureDoesNotMatch")).ServeHTTP(w, r)
-			return
-		}
-		_, _ = io.WriteString(w, goodAnswer)
-	}))
-	c, _ := loginClient(t, server, environment(), map[string]config.Auth{
-		config.DefaultAuth: {Type: "access_key", AccessKeyIDFile: id, AccessKeySecretFile: file},
-	})
-	if _, err := c.Get(t.Context(), current); err != nil {
-		t.Error(err)
-	}
-}

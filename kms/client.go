@@ -40,6 +40,7 @@ type Client struct {
 	slots     sync.Pool // of *slot
 	flights   flights
 	profiles  map[string]*profile
+	files     fileReads // of logins
 	region    regionFinder
 	waitsFor  atomic.Pointer[Error]
 	throttled atomic.Bool // the last poll was, and tried again in vain
@@ -54,7 +55,7 @@ func New(settings config.KMS, login Login, agent string, observe Observer) (*Cli
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{settings: settings, transport: transport, observe: observe}
+	c := &Client{settings: settings, transport: transport, observe: observe, files: fileReads{from: readRegular}}
 	// Two seconds' worth may come at once: a start reads everything.
 	c.limit = rate.NewLimiter(rate.Limit(settings.RateLimit), max(int(2*settings.RateLimit), 1))
 	c.slots.New = func() any { return newSlot(transport, agent) }

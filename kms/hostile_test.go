@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -256,19 +255,6 @@ func TestAnotherVersion(t *testing.T) {
 	if _, err := newClient(t, settingsFor(managed.URL), withToken()).Get(t.Context(), secret.ID{Name: "prod/db", Version: "v77"}); err != nil {
 		t.Error(err)
 	}
-}
-
-// TestPipeForAFile: nobody writes to it.
-func TestPipeForAFile(t *testing.T) {
-	t.Parallel()
-	pipe := t.TempDir() + "/id"
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, _ := loginClient(t, serve(t, answering(http.StatusOK, goodAnswer)), environment(),
-		map[string]config.Auth{config.DefaultAuth: {Type: "access_key", AccessKeyIDFile: pipe, AccessKeySecretFile: pipe}})
-	_, err := c.Get(t.Context(), current)
-	failure(t, err, NoCredentials)
 }
 
 // TestKeepRespectsRefusals: nobody asks again before the time that the answer wants.
