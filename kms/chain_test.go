@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,6 +63,38 @@ func TestChainStopsAtWhatIsSetUp(t *testing.T) {
 	c, told := loginClient(t, server, environment("ALIBABA_CLOUD_CONFIG_FILE="+first), auth)
 	if _, err := c.Get(t.Context(), current); err != nil || len(*told) != 1 || (*told)[0] != "default: role node of this ECS instance" {
 		t.Errorf("first run of the CLI: got %v as %q, want the instance's role", err, *told)
+	}
+}
+
+// TestChainStays with what has worked, and with nothing that has not.
+func TestChainStays(t *testing.T) {
+	t.Parallel()
+	server, _ := instance(t)
+	file := filepath.Join(t.TempDir(), "config.json")
+	appear := func(t *testing.T) {
+		text := `{"current":"p","profiles":[{"name":"p","mode":"AK","access_key_id":"k","access_key_secret":"s"}]}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chain := func(more ...string) (*Client, *[]string) {
+		return loginClient(t, server, environment(append(more, "ALIBABA_CLOUD_CONFIG_FILE="+file)...),
+			map[string]config.Auth{config.DefaultAuth: {Type: "chain", MetadataEndpoint: server.URL}})
+	}
+	onInstance, _ := chain()
+	elsewhere, _ := chain("ALIBABA_CLOUD_ECS_METADATA_DISABLED=true")
+	if _, err := onInstance.Get(t.Context(), current); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := elsewhere.Get(t.Context(), current); err == nil {
+		t.Fatal("a login out of nothing")
+	}
+	appear(t)
+	for c, want := range map[*Client]string{onInstance: "role node of this ECS instance", elsewhere: "profile p of " + file} {
+		keys, err := c.profiles[config.DefaultAuth].bridge.source(t.Context())
+		if err != nil || keys.what != want {
+			t.Errorf("got %q, %v, want %s", keys.what, err, want)
+		}
 	}
 }
 

@@ -37,7 +37,8 @@ type Client struct {
 	transport *pool
 	observe   Observer
 	limit     *rate.Limiter
-	slots     sync.Pool // of *slot
+	calls     chan struct{} // under way; as many as there may be
+	slots     sync.Pool     // of *slot
 	flights   flights
 	profiles  map[string]*profile
 	files     fileReads // of logins
@@ -58,6 +59,7 @@ func New(settings config.KMS, login Login, agent string, observe Observer) (*Cli
 	c := &Client{settings: settings, transport: transport, observe: observe, files: fileReads{from: readRegular}}
 	// Two seconds' worth may come at once: a start reads everything.
 	c.limit = rate.NewLimiter(rate.Limit(settings.RateLimit), max(int(2*settings.RateLimit), 1))
+	c.calls = make(chan struct{}, settings.Concurrency)
 	c.slots.New = func() any { return newSlot(transport, agent) }
 	c.profiles = c.newProfiles(login)
 	c.region.turn = make(chan struct{}, 1)
@@ -160,8 +162,15 @@ func (c *Client) mayCall(ctx context.Context, region string) *Error {
 	return nil
 }
 
-// call does one GetSecretValue.
+// call does one GetSecretValue, when there is room for it: net/http counts connections,
+// but loses count of those with HTTP/2 that have too many calls on them.
 func (c *Client) call(ctx context.Context, keys Credentials, id secret.ID, region string) (secret.Value, *Error) {
+	select {
+	case c.calls <- struct{}{}:
+		defer func() { <-c.calls }()
+	case <-ctx.Done():
+		return secret.Value{}, &Error{Kind: Unavailable, Region: region, detail: transportDetail(ctx, ctx.Err())}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
 	defer cancel()
 	start := time.Now()

@@ -2,9 +2,11 @@ package kms
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -78,5 +80,33 @@ func TestHungFile(t *testing.T) {
 	}
 	if got := reads.Load(); got < 2 {
 		t.Errorf("reads: got %d, want one more at least", got)
+	}
+}
+
+// TestTokenFileIsReadAgain at each refresh, since the kubelet renews it.
+func TestTokenFileIsReadAgain(t *testing.T) {
+	t.Parallel()
+	var sent []string
+	sts := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.FormValue("OIDCToken"))
+		_, _ = io.WriteString(w, `{"Credentials":`+fmt.Sprintf(sessionBody, len(sent), "2099-01-01T00:00:00Z")+`}`)
+	}))
+	token := write(t, "token", "one\n")
+	c, _ := loginClient(t, serve(t, answering(http.StatusOK, goodAnswer)), environment(), map[string]config.Auth{
+		config.DefaultAuth: {Type: "oidc", RoleARN: readerRole, OIDCProviderARN: providerARN, OIDCTokenFile: token, STSEndpoint: sts.URL},
+	})
+	b := c.profiles[config.DefaultAuth].bridge
+	first, err := b.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(token, []byte("two\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.replace(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"one", "two"}; !slices.Equal(sent, want) {
+		t.Errorf("got tokens %q, want %q", sent, want)
 	}
 }

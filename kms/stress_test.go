@@ -152,13 +152,32 @@ func fetchAll(t testing.TB, c *Client, count int) {
 	group.Wait()
 }
 
+// TestConnectionsOverTLS: a thousand who come at once, with and without HTTP/2, share as
+// many connections as there may be.
 func TestConnectionsOverTLS(t *testing.T) {
 	t.Parallel()
-	_, settings, opened := secureServer(t, 0)
-	c := newClient(t, settings, AccessKey(keyID, keySecret))
-	fetchAll(t, c, 1000)
-	if got, most := opened.Load(), int64(settings.Concurrency); got > most {
-		t.Errorf("connections: got %d, want at most %d", got, most)
+	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		t.Run(strings.ReplaceAll(protocol, "/", " "), func(t *testing.T) {
+			t.Parallel()
+			server, settings, opened := secureServer(t, time.Millisecond)
+			if protocol == "HTTP/1.1" {
+				server.TLS.NextProtos = nil
+			}
+			settings.Concurrency = 3
+			c := newClient(t, settings, AccessKey(keyID, keySecret))
+			var group sync.WaitGroup
+			for i := range 1000 {
+				group.Go(func() {
+					if _, err := c.Get(t.Context(), secret.ID{Name: fmt.Sprint("s", i), Stage: secret.StageCurrent}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			if got, most := opened.Load(), int64(settings.Concurrency); got > most {
+				t.Errorf("connections: got %d, want at most %d", got, most)
+			}
+		})
 	}
 }
 
