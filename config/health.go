@@ -41,10 +41,17 @@ func (d *decoder) validateVerify(v Verify) {
 	if v.Timeout <= 0 {
 		d.fault("verify.timeout", "want more than 0s, got %s", v.Timeout)
 	}
-	for _, key := range []string{"verify.timeout", "verify.when"} {
-		if _, said := d.where[key]; said && len(v.Exec) == 0 {
-			d.fault(key, "goes with verify.exec")
-		}
+	if usual := Default().Verify; len(v.Exec) == 0 { // a default may be written out: it asks for nothing
+		d.needless("verify.timeout", v.Timeout == usual.Timeout, "goes with verify.exec")
+		d.needless("verify.when", v.When == usual.When, "goes with verify.exec")
+	}
+}
+
+// needless faults a key that was set, to another value than the usual, where nothing
+// would heed it.
+func (d *decoder) needless(key string, usual bool, text string) {
+	if _, said := d.where[key]; said && !usual {
+		d.fault(key, "%s", text)
 	}
 }
 
@@ -74,11 +81,8 @@ func (d *decoder) validateHealth(h Health) {
 	if h.Checked() && h.Within < max(h.Settle, h.Interval) {
 		d.fault("health.within", "want at least health.settle (%s) and health.interval (%s), got %s", h.Settle, h.Interval, h.Within)
 	}
-	if !h.Checked() {
-		for _, key := range []string{"health.within", "health.interval"} {
-			if _, said := d.where[key]; said {
-				d.fault(key, "goes with a check: http, tcp or exec")
-			}
-		}
+	if usual := Default().Health; !h.Checked() {
+		d.needless("health.within", h.Within == usual.Within, "goes with a check: http, tcp or exec")
+		d.needless("health.interval", h.Interval == usual.Interval, "goes with a check: http, tcp or exec")
 	}
 }
