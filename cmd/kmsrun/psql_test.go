@@ -1,0 +1,41 @@
+//go:build linux
+
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestTerminalDatabase: psql asks for a password on the terminal, is interrupted by ^C
+// without ending, stops and goes on.
+func TestTerminalDatabase(t *testing.T) {
+	t.Parallel()
+	db := startDatabase(t)
+	s := newScreen(t)
+	s.types("$K " + filepath.Join(db.bin, "psql") + " -X -q -P pager=off -h 127.0.0.1 -p " + db.port + " -U admin postgres")
+	s.await("the question", func(screen string) bool { return strings.Contains(screen, "Password for user admin:") })
+	s.types(adminPassword)
+	s.shows("postgres=#")
+	s.types(`select 6*7 as answer \g (format=unaligned tuples_only=on)`)
+	s.shows("42\n")
+	s.types(`select pg_sleep(1000) \g`)
+	s.await("the query", func(string) bool {
+		return db.query("admin", adminPassword, "select 1/count(*) from pg_stat_activity where query like 'select pg_sleep%'") == nil
+	})
+	s.keys("C-c")
+	s.await("one cancellation", func(screen string) bool { return strings.Count(screen, "canceling statement due to user request") == 1 })
+	s.keys("C-z")
+	s.shows("[1]+  Stopped")
+	s.types("fg")
+	s.await("psql", func(string) bool { return s.foreground() == "psql" })
+	s.types(`select 'it goes ' || 'on' \g (format=unaligned tuples_only=on)`)
+	s.shows("it goes on")
+	s.types(`\q`)
+	s.await("the shell", func(string) bool { return s.foreground() == "bash" })
+	s.status(0)
+	if screen := s.tmux("capture-pane", "-p", "-S", "-"); strings.Contains(screen, adminPassword) {
+		t.Errorf("the password was echoed:\n%s", screen)
+	}
+}
