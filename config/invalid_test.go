@@ -146,6 +146,7 @@ var invalid = map[string][]string{
 	"not-a-map":       {`:1: want a map`}, // it may be the secret itself
 	"not-yaml":        {`:3: not YAML: mapping values are not allowed in this context`},
 	"not-yaml-later":  {`:3: not YAML: did not find expected node content`},
+	"not-yaml-flow":   {`:1: not YAML: did not find expected ',' or '}'`},
 	"merge-key":       {`:4: env.<<: merge keys are not supported; write the keys out`},
 	"anchor":          {`:1: not YAML: unknown anchor '...' referenced`},
 	"unix-tls":        {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},
