@@ -133,6 +133,7 @@ var invalid = map[string][]string{
 	"jitter":         {`:2: watch.jitter: want a fraction from 0 to 1, got 1.5`},
 	"jitter-nan":     {`:2: watch.jitter: want a fraction from 0 to 1, got NaN`},
 	"list":           {`:2: want a map`},
+	"list-map":       {`:3: kms.fallback_regions: want a list`},
 	"listen":         {`:2: http.listen: want HOST:PORT, :PORT or unix:/PATH, got "9153"`},
 	"listen-unix":    {`:2: http.listen: want unix:/PATH, got "unix:run/kmsrun.sock"`},
 	"log-format":     {`:2: log.format: want text or json, got "logfmt"`},
