@@ -39,3 +39,23 @@ func TestTerminalDatabase(t *testing.T) {
 		t.Errorf("the password was echoed:\n%s", screen)
 	}
 }
+
+// TestTerminalRestart: the program that a rotation brings has the terminal, as the one
+// before it had, and the shell has it in the end.
+func TestTerminalRestart(t *testing.T) {
+	t.Parallel()
+	service, s := newService(t), newScreen(t)
+	service.put(t, "a", "v1", "one")
+	s.types(strings.Join(service.environ()[1:], " ") + " " + binary(t) + " exec --log-level error --interval 100ms --on-env-change restart -e A=kms://a -- " +
+		`sh -c 'echo "start $A"; while read x; do echo "got $x $A"; done; echo "end $A"'`)
+	s.shows("start one")
+	s.types("hello")
+	s.shows("got hello one")
+	service.put(t, "a", "v2", "two")
+	s.shows("start two")
+	s.types("again")
+	s.shows("got again two")
+	s.keys("C-d")
+	s.shows("end two")
+	s.status(0)
+}
