@@ -343,6 +343,24 @@ func TestWorstWins(t *testing.T) {
 	}
 }
 
+// TestExit: the program is stopped for a change, and we end with its status. The new files
+// are there before it is asked to end, and no other program is started.
+func TestExit(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, watched+"env: {A: kms://a, F: '${files_dir}/f'}\nfiles: {items: {f: kms://a}}\non_change: {env: exit, files: restart}",
+		`trap 'cat $F >>$DIR/said; exit 6' TERM; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`)
+	r.says("start one")
+	v.put("a", "v2", "two")
+	if status, err := r.wait(); err != nil || status.ExitCode() != 6 {
+		t.Errorf("got %v %v, want the program's own 6", status, err)
+	}
+	if got := r.said(); got != "start one\ntwo" {
+		t.Errorf("the program said %q", got)
+	}
+}
+
 // TestSettlesWhileANewerWaits: what the program did well with is what a rollback goes
 // back to, and not what it was about to get.
 func TestSettlesWhileANewerWaits(t *testing.T) {
