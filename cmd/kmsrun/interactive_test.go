@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,4 +59,40 @@ func TestTerminalRestart(t *testing.T) {
 	s.keys("C-d")
 	s.shows("end two")
 	s.status(0)
+}
+
+// TestTerminalFetch: before there is a program, ^Z stops us, fg resumes, and ^C ends us; be
+// it that a script runs us.
+func TestTerminalFetch(t *testing.T) {
+	t.Parallel()
+	command := "env ALIBABA_CLOUD_ACCESS_KEY_ID=x ALIBABA_CLOUD_ACCESS_KEY_SECRET=x " + binary(t) + " exec --log-level error --endpoint http://127.0.0.1:1 -e A=kms://a -- true"
+	for _, command := range []string{command, `sh -c "` + command + `; exit \$?"`} {
+		s := newScreen(t)
+		s.types(command)
+		name := "kmsrun"
+		if strings.HasPrefix(command, "sh") {
+			name = "sh"
+		}
+		s.await(name, func(string) bool { return s.foreground() == name && s.child("kmsrun") != "" })
+		s.keys("C-z")
+		s.shows("[1]+  Stopped")
+		s.await("the stop", func(string) bool { return strings.HasPrefix(s.child("kmsrun"), "T") })
+		s.types("fg")
+		s.await("the resumption", func(string) bool { return strings.HasPrefix(s.child("kmsrun"), "S") })
+		s.keys("C-c")
+		s.await("the shell", func(string) bool { return s.foreground() == "bash" })
+		s.status(130)
+	}
+}
+
+// child is the state of the process of that name on the screen's terminal; empty for none.
+func (s *screen) child(name string) string {
+	terminal := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_tty}"))
+	state, _ := exec.Command("ps", "-t", strings.TrimPrefix(terminal, "/dev/"), "-o", "stat=,comm=").Output() // fails where there is none
+	for line := range strings.Lines(string(state)) {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == name {
+			return fields[0]
+		}
+	}
+	return ""
 }
