@@ -41,17 +41,15 @@ func (d *decoder) validateVerify(v Verify) {
 	if v.Timeout <= 0 {
 		d.fault("verify.timeout", "want more than 0s, got %s", v.Timeout)
 	}
-	if usual := Default().Verify; len(v.Exec) == 0 { // a default may be written out: it asks for nothing
-		d.needless("verify.timeout", v.Timeout == usual.Timeout, "goes with verify.exec")
-		d.needless("verify.when", v.When == usual.When, "goes with verify.exec")
+	if len(v.Exec) > 0 {
+		return
 	}
-}
-
-// needless faults a key that was set, to another value than the usual, where nothing
-// would heed it.
-func (d *decoder) needless(key string, usual bool, text string) {
-	if _, said := d.where[key]; said && !usual {
-		d.fault(key, "%s", text)
+	// A default that is written out does no harm.
+	if v.Timeout != Default().Verify.Timeout {
+		d.fault("verify.timeout", "goes with verify.exec")
+	}
+	if v.When != Default().Verify.When {
+		d.fault("verify.when", "goes with verify.exec")
 	}
 }
 
@@ -81,8 +79,13 @@ func (d *decoder) validateHealth(h Health) {
 	if h.Checked() && h.Within < max(h.Settle, h.Interval) {
 		d.fault("health.within", "want at least health.settle (%s) and health.interval (%s), got %s", h.Settle, h.Interval, h.Within)
 	}
-	if usual := Default().Health; !h.Checked() {
-		d.needless("health.within", h.Within == usual.Within, "goes with a check: http, tcp or exec")
-		d.needless("health.interval", h.Interval == usual.Interval, "goes with a check: http, tcp or exec")
+	if h.Checked() {
+		return
+	}
+	if h.Within != Default().Health.Within {
+		d.fault("health.within", "goes with a check: http, tcp or exec")
+	}
+	if h.Interval != Default().Health.Interval {
+		d.fault("health.interval", "goes with a check: http, tcp or exec")
 	}
 }

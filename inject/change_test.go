@@ -164,7 +164,7 @@ func TestHealth(t *testing.T) {
 			v := &vault{}
 			v.put("f", "v1", "one")
 			v.put("a", "v1", "s3cr3t")
-			r := begin(t, v, watched+"on_change: {min_interval: 1h, files: "+c.files+"}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f}}\nhealth: {settle: 50ms, within: 400ms, interval: 50ms, "+c.check+"}", dies)
+			r := begin(t, v, watched+"on_change: {min_interval: 1h, files: "+c.files+"}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f}}\nhealth: {settle: 50ms, within: 3s, interval: 50ms, "+c.check+"}", dies)
 			r.says("start s3cr3t")
 			v.put("f", "v2", "two")
 			r.await("the new file", func() bool { return r.file("f") == "two" })
@@ -172,7 +172,7 @@ func TestHealth(t *testing.T) {
 			if r.file("f") != "one" || !strings.Contains(r.log.String(), c.why) {
 				t.Errorf("the file is %q, want one; the log wants %s", r.file("f"), c.why)
 			}
-			r.logs("the health check did not pass within 400ms")
+			r.logs("the health check did not pass within 3s")
 			if strings.Contains(r.log.String(), "s3cr3t") {
 				t.Error("a value is in the log")
 			}
