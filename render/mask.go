@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -21,20 +22,27 @@ const shortestLine = 4
 // lines, as strings and numbers inside JSON, decoded from base64, and as each filter and
 // format writes them. Truth values inside JSON tell nothing and stay.
 func Mask(snapshots ...secret.Snapshot) func(text string) string {
-	known := map[string]bool{}
-	for _, snapshot := range snapshots {
-		for _, id := range snapshot.IDs() {
-			value, _ := snapshot.Get(id)
-			addMasked(known, value.Bytes())
-			var document any
-			decoder := json.NewDecoder(bytes.NewReader(plain(value)))
-			decoder.UseNumber()
-			if decoder.Decode(&document) == nil {
-				addLeaves(known, document)
+	known := sync.OnceValue(func() map[string]bool { // most commands succeed, and nobody asks
+		known := map[string]bool{}
+		for _, snapshot := range snapshots {
+			for _, id := range snapshot.IDs() {
+				value, _ := snapshot.Get(id)
+				addValue(known, value)
 			}
 		}
+		return known
+	})
+	return func(text string) string { return mask(text, known()) }
+}
+
+func addValue(known map[string]bool, value secret.Value) {
+	addMasked(known, value.Bytes())
+	var document any
+	decoder := json.NewDecoder(bytes.NewReader(plain(value)))
+	decoder.UseNumber()
+	if decoder.Decode(&document) == nil {
+		addLeaves(known, document)
 	}
-	return func(text string) string { return mask(text, known) }
 }
 
 func addLeaves(known map[string]bool, document any) {
