@@ -180,6 +180,18 @@ func TestSignalOthers(t *testing.T) {
 			t.Errorf("%s: it is gone, and no error", kind)
 		}
 	}
+	other := exec.Command(sleep, "1000") // has the number now that was another's when we looked
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := signalPID(other.Process.Pid, syscall.SIGUSR1, func(p process) bool { return p.is(name) }); err == nil || !strings.Contains(err.Error(), "is not there any more") {
+		t.Errorf("another process of that number: got %v", err)
+	}
+	_ = other.Process.Kill()
+	_ = other.Wait()
+	if got := other.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != syscall.SIGKILL {
+		t.Errorf("another process of that number: it died of %v", got)
+	}
 	for text, want := range map[string]string{
 		"1": "which is the init process: that is never signalled", strconv.Itoa(os.Getpid()): "which is kmsrun itself: that is never signalled",
 		"x": "does not hold the number of a process", "-5": "does not hold the number of a process",
