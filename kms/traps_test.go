@@ -22,16 +22,20 @@ import (
 //	a transport that is changed at each call: TestHTTP2
 //	requests that keep what an earlier one asked: TestRequestsAreFresh
 //	retries without a pause: TestOneTryPerCall
+//	a regular expression compiled at each call, plaintext kept with the answer: TestSlotsForget
 //	panics on odd bodies, "success" without a secret, bodies without end, texts that quote: TestAnswers, TestErrorText, TestEmulatorFaults
 //	redirects that carry a signature away: TestRedirects
 //	NO_PROXY as regular expressions, proxies that fail every call: TestProxyVariables, TestNoProxyNetworks
 //	metadata through a proxy: TestMetadataBypassesProxies
 //	no deadline, no cancelling: TestBrokenExchange, TestCancelAnyMoment
-//	a chain that sticks, or slides on to another identity: TestChainStopsAtWhatIsSetUp, TestChainKnowsAnOutage
+//	providers that panic: TestBridgeOutlivesAPanic
+//	a chain that sticks, or slides on to another identity: TestChainStays, TestChainStopsAtWhatIsSetUp, TestChainKnowsAnOutage
 //	profile files rewritten by who reads them: TestProfileFilesStayAsTheyAre
 //	a clock that is off: TestClock
 //	DEBUG, keys in the environment, output on stdout: the scripts and canaries of cmd/kmsrun
-//	default clients, plaintext in a URL: TestTrapsInSources, in the root
+//	default clients, kms.NewClient, plaintext in a URL: TestTrapsInSources, in the root
+//	binary values: TestRenderBinary, in render; a binary that swells: TestBinarySize, in cmd/kmsrun
+//	tests that find a real instance's metadata: test/loopback.sh, in make test
 
 func TestSchemes(t *testing.T) {
 	t.Parallel()
@@ -108,6 +112,33 @@ func TestRequestsAreFresh(t *testing.T) {
 	}
 	if got, want := len(nonces), len(ids); got != want {
 		t.Errorf("nonces: got %d, want %d", got, want)
+	}
+}
+
+// TestSlotsForget: a slot serves call after call, and keeps nothing of any.
+func TestSlotsForget(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, settingsFor(serve(t, &recorder{}).URL), withToken())
+	var slots []*slot
+	fresh := c.slots.New
+	c.slots.New = func() any {
+		s := fresh().(*slot)
+		slots = append(slots, s)
+		return s
+	}
+	const calls = 40
+	for range calls {
+		if _, err := c.Get(t.Context(), current); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(slots) == calls { // some are made anew, as sync.Pool likes it
+		t.Errorf("every call has made a slot")
+	}
+	for _, s := range slots {
+		if s.ctx != nil || s.keys.id != "" || s.keys.secret != nil || s.answer.header != nil {
+			t.Error("a slot holds something of its last call")
+		}
 	}
 }
 
