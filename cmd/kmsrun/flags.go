@@ -72,7 +72,7 @@ func readTwins(flags *pflag.FlagSet) error {
 	var fault error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(twin(f.Name)) // an empty one says nothing, as compose files pass unset variables
-		if f.Changed || value == "" || f.Name == "help" || fault != nil {
+		if _, done := f.Annotations[fromTwin]; done || f.Changed || value == "" || f.Name == "help" || fault != nil {
 			return
 		}
 		values := []string{value}

@@ -41,7 +41,7 @@ func run(args []string) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(execCommand(out, &status), renderCommand(out, &status), checkCommand(), installCommand(), schemaCommand(), emulatorCommand(out), versionCommand())
+	root.AddCommand(execCommand(out, &status), sidecarCommand(out, &status), renderCommand(out, &status), checkCommand(), installCommand(), schemaCommand(), emulatorCommand(out), versionCommand())
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
