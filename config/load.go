@@ -47,15 +47,11 @@ func Load(src Source) (Config, error) {
 	if src.Terminal {
 		c.OnChange.Env = "none"
 	}
-	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
+	d := newDecoder(src)
 	if src.File != "" {
 		d.decodeFile(src, &c)
 	}
-	for _, o := range src.Overrides {
-		d.origin = o.From
-		d.forget(&c, o.Key)
-		d.decode(nest(o.Key, o.node()), reflect.ValueOf(&c).Elem(), "")
-	}
+	d.override(src, &c)
 	if c.Files.Owner == (Owner{}) { // else the program could not read what it is given
 		c.Files.Owner = Owner{User: c.Child.User, Group: c.Child.Group}
 	}
@@ -76,6 +72,18 @@ func Load(src Source) (Config, error) {
 		d.validateSidecar(&c)
 	}
 	return c, d.faults.err()
+}
+
+func newDecoder(src Source) *decoder {
+	return &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
+}
+
+func (d *decoder) override(src Source, c *Config) {
+	for _, o := range src.Overrides {
+		d.origin = o.From
+		d.forget(c, o.Key)
+		d.decode(nest(o.Key, o.node()), reflect.ValueOf(c).Elem(), "")
+	}
 }
 
 // forget makes way for an override of what the declaration says in another way: a file

@@ -93,8 +93,8 @@ func (e *Exec) State() metrics.State {
 			}
 		},
 		Refresh: e.poke,
-		Hold:   e.setHold,
-		Status: e.status,
+		Hold:    e.setHold,
+		Status:  e.status,
 	}
 }
 
