@@ -23,7 +23,8 @@ func (d *decoder) validateSidecar(c *Config) {
 			d.fault(key, "a sidecar starts no program")
 		}
 	}
-	if len(c.Files.Items) == 0 {
+	unread := slices.ContainsFunc(d.faults, func(f *Fault) bool { return f.Key == "" || f.Key == d.file })
+	if len(c.Files.Items) == 0 && !unread {
 		d.fault("files.items", "a sidecar is there for files: declare some, or want -f NAME=REF")
 	}
 	d.validateSidecarAction("on_change.files", c.OnChange.Files)

@@ -101,7 +101,7 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 	if err != nil {
 		return 0, nil, err
 	}
-	if file := a.settings.TokenFile; file != "" && path != "/readyz" {
+	if file := a.settings.TokenFile; file != "" && path != "/readyz" && !inTheClear(a.settings) {
 		token, err := os.ReadFile(file)
 		if err != nil {
 			return 0, nil, fmt.Errorf("reading http.token_file: %w", err)
