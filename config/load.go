@@ -63,7 +63,7 @@ func Load(src Source) (Config, error) {
 	if c.KMS.Region == "" {
 		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION", "ALICLOUD_REGION_ID", "ALICLOUD_REGION")
 	}
-	if c.ScanEnv {
+	if c.ScanEnv && !src.Sidecar {
 		d.scan(&c, src.Environ)
 	}
 	d.instance = !strings.EqualFold(firstVariable(src.Environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "ALICLOUD_ECS_METADATA_DISABLED"), "true")

@@ -133,6 +133,7 @@ func sourceOf(flags *pflag.FlagSet, dev *devEmulator) (config.Source, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	source.Stage, _ = flags.GetString("stage")
+	source.Sidecar, _ = flags.GetBool("sidecar")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
 		return config.Source{}, err
