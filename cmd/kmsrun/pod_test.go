@@ -212,8 +212,8 @@ func (p *pod) testSidecarRestarted(t *testing.T) {
 		awaitLogs(t, load, fmt.Sprintf("serial %d\n", p.serial))
 	}
 	ends()
-	if logs := docker(t, "logs", p.sidecar); strings.Count(logs, "the files that were there had other content") != 2 {
-		t.Errorf("the sidecar said, where it was to find older files twice:\n%s", logs)
+	if logs := docker(t, "logs", p.sidecar); strings.Count(logs, "the files that were there had other content") < 2 {
+		t.Errorf("the sidecar was to find older files twice, and said:\n%s", logs)
 	}
 }
 
