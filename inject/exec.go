@@ -187,7 +187,7 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &loop{Exec: e, ctx: ctx, dir: dir, memory: memoryFiles{}, program: program, snapshot: snapshot, generation: generation}
-	defer func() { e.finish(l.dir) }()
+	defer func() { e.finish(l.dir, l.mailboxes.left()) }()
 	defer l.watching.Wait()
 	defer cancel()
 	for _, s := range f.kept {
@@ -234,11 +234,14 @@ func remove(dir *render.Dir) {
 }
 
 // finish removes the files at the end, or leaves them if the declaration says so.
-func (e *Exec) finish(dir *render.Dir) {
+func (e *Exec) finish(dir *render.Dir, untold bool) {
 	keep := e.Config.Files.KeepOnExit
 	if dir == nil || keep != "true" && !(keep == "auto" && e.sidecar()) {
 		remove(dir)
 		return
+	}
+	if untold && e.sidecar() {
+		e.leaveWord(dir)
 	}
 	if err := dir.Keep(); err != nil {
 		e.Log.Warn("the next kmsrun may remove the files that are left", "dir", dir.Path(), "err", err)

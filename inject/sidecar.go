@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,14 +20,18 @@ func (e *Exec) sidecar() bool { return len(e.Argv) == 0 }
 
 // look finds, before a sidecar publishes, what readers of the files had until now.
 func (f *first) look(dir *render.Dir, next render.Generation) {
-	if f.exec.sidecar() {
+	switch {
+	case !f.exec.sidecar():
+	case dir.Untold():
+		f.stale = slices.Sorted(maps.Keys(next.Files()))
+	default:
 		f.stale = dir.Stale(next.Files())
 	}
 }
 
 // attend begins a sidecar whose files are published. stale are files of a predecessor that
-// had other content: their readers may be running, and are told. Where there were no
-// files nobody is.
+// had other content, or of whose last change it could not tell: their readers may be
+// running, and are told. Where there were no files nobody is.
 func (l *loop) attend(stale []string) {
 	l.given = l.generation
 	l.prove()
@@ -35,9 +40,19 @@ func (l *loop) attend(stale []string) {
 		l.hear(s)
 	}
 	if len(stale) > 0 {
-		l.Log.Info("the files that were there had other content", "files", stale)
+		l.Log.Info("readers of the files that were there may not know these", "files", stale)
 		l.tell(render.Change{Files: stale}, secretsOf(stale, l.Config))
+		l.dir.ForgetUntold()
 	}
+}
+
+// leaveWord has the next sidecar tell what there was no time for.
+func (e *Exec) leaveWord(dir *render.Dir) {
+	if err := dir.MarkUntold(); err != nil {
+		e.Log.Error("a change was not told, and the next sidecar will not know", "dir", dir.Path(), "err", err)
+		return
+	}
+	e.Log.Warn("a change was not told; the next sidecar of this directory will", "dir", dir.Path())
 }
 
 // secretsOf lists what these files are made of.

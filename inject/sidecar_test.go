@@ -118,7 +118,7 @@ func TestSidecarAfterAPredecessor(t *testing.T) {
 			r.begun()
 			if c.want != "" {
 				r.says("told two")
-				r.logs(`msg="the files that were there had other content" files=[f]`)
+				r.logs(`msg="readers of the files that were there may not know these" files=[f]`)
 			}
 			r.polls(v, 5)
 			r.quit(syscall.SIGTERM)
@@ -221,6 +221,36 @@ func TestSidecarEndsPromptly(t *testing.T) {
 				t.Errorf("the file: got %q, want %q", r.file("f"), want)
 			}
 		})
+	}
+}
+
+// TestSidecarLeavesWord of what it could not tell when it was asked to end: the next one tells it, once.
+func TestSidecarLeavesWord(t *testing.T) {
+	t.Parallel()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer refuses.Close()
+	v := &vault{}
+	v.put("f", "v1", "one")
+	dir := filepath.Join(memory(t), "files")
+	first := alone(t, v, dir, `on_change: {files: {http: "`+refuses.URL+`"}}`)
+	first.start()
+	first.begun()
+	v.put("f", "v2", "two")
+	first.logs("trying again")
+	first.quit(syscall.SIGTERM)
+	first.logs("a change was not told; the next sidecar of this directory will")
+	for _, want := range []string{"told two\n", ""} {
+		next := alone(t, v, dir, tells)
+		next.start()
+		next.begun()
+		if want != "" {
+			next.says("told two")
+		}
+		next.polls(v, 5)
+		next.quit(syscall.SIGTERM)
+		if got := next.said(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
