@@ -113,6 +113,9 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 		defer response.Body.Close()
 		text, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return 0, nil, a.problem("no answer in time")
+	}
 	if err != nil {
 		if of, ok := errors.AsType[*url.Error](err); ok {
 			err = of.Err

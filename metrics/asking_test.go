@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kmsrun/kmsrun/config"
 )
@@ -140,6 +142,21 @@ func TestAskerMeetsAStranger(t *testing.T) {
 	err := asker(t, config.HTTP{Listen: loud.Listener.Addr().String()}).Ready(t.Context())
 	if want := "not ready: ?[2J" + strings.Repeat("x", 196); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// TestAskerIsKeptWaiting no longer than its caller wants to.
+func TestAskerIsKeptWaiting(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // and nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := asker(t, config.HTTP{Listen: listener.Addr().String()}).Ready(ctx); err == nil || !strings.HasSuffix(err.Error(), ": no answer in time") {
+		t.Errorf("got %v, want that there is no answer in time", err)
 	}
 }
 
