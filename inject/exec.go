@@ -235,8 +235,8 @@ func remove(dir *render.Dir) {
 
 // finish removes the files at the end, or leaves them if the declaration says so.
 func (e *Exec) finish(dir *render.Dir, untold bool) {
-	keep := e.Config.Files.KeepOnExit
-	if dir == nil || keep != "true" && !(keep == "auto" && e.sidecar()) {
+	keep := e.Config.Files.KeepOnExit == "true" || e.Config.Files.KeepOnExit == "auto" && e.sidecar()
+	if dir == nil || !keep {
 		remove(dir)
 		return
 	}

@@ -103,7 +103,8 @@ func TestAskerIsRefused(t *testing.T) {
 		"in the clear":  {config.HTTP{Listen: ":0"}, config.HTTP{Listen: ":0", TokenFile: other}, "not served beyond loopback without TLS: set http.tls_cert, or http.insecure"},
 		"no TLS":        {config.HTTP{TLSCert: cert, TLSKey: key}, config.HTTP{}, "it speaks TLS: name the declaration with -c, for its http.tls_cert"},
 		"another certificate": {
-			config.HTTP{TLSCert: cert, TLSKey: key}, config.HTTP{TLSCert: otherCert, TLSKey: otherKey},
+			config.HTTP{TLSCert: cert, TLSKey: key},
+			config.HTTP{TLSCert: otherCert, TLSKey: otherKey},
 			`its certificate is not that of http.tls_cert "` + otherCert + `"`,
 		},
 	} {
