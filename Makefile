@@ -57,7 +57,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
 	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || echo 'SKIPPED: examples/compose: no docker-compose (make deps installs it)'
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo 'SKIPPED: rollback with a real PostgreSQL: no PostgreSQL (make deps installs it)'
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo 'SKIPPED: rollback with a real PostgreSQL, and psql on a terminal: no PostgreSQL (make deps installs it)'
 	@command -v aliyun >/dev/null || echo 'SKIPPED: the commands of the aliyun CLI against the emulator: no aliyun'
 	@command -v tmux >/dev/null && command -v vi >/dev/null || echo 'SKIPPED: interactive programs on a terminal: no tmux, or no vi (make deps installs them)'
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'

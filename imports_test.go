@@ -148,6 +148,9 @@ func TestOneOwnerOfWait(t *testing.T) {
 				t.Errorf("%s has %s: only internal/proc may", file, call)
 			}
 		}
+		if strings.Contains(string(text), "RLIMIT_NOFILE") {
+			t.Errorf("%s has RLIMIT_NOFILE: once it is set, Go gives programs its own limit, and not the one that it found", file)
+		}
 	}
 }
 

@@ -31,7 +31,11 @@ func (c Config) Explain() []Use {
 	var uses []Use
 	add := func(kind, name, as string, file bool, refs []secret.Ref) {
 		for _, ref := range refs {
-			use := c.use(ref, file || ref.As == secret.AsFile, c.ActionOf(name))
+			item := name
+			if ref.As == secret.AsFile {
+				file, item = true, VariableFiles+"/"+name
+			}
+			use := c.use(ref, file, c.ActionOf(item))
 			use.Kind, use.Name, use.As = kind, name, cmp.Or(string(ref.As), as)
 			uses = append(uses, use)
 		}

@@ -46,3 +46,25 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// What a change does, for each action; a variable with as=file is no item of its name.
+func TestExplainActions(t *testing.T) {
+	t.Parallel()
+	c, err := Load(Source{File: "testdata/actions.yaml", Environ: []string{"ALIBABA_CLOUD_REGION=cn-hangzhou"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, u := range c.Explain() {
+		got[u.Kind+" "+u.Name] = u.Change
+	}
+	for name, want := range map[string]string{
+		"variable same": "new file, then a restart", "file same": "new file, then SIGHUP", "file none": "new file", "file post": "new file, then a POST",
+		"file process": "new file, then SIGUSR1 to nginx", "file pid": "new file, then signal 40 to the process in /run/a.pid",
+		"file exec": "new file, then nginx", "file touch": "new file, then a touch of /tmp/a", "variable V": "none: a running program can't be given a variable",
+	} {
+		if got[name] != want {
+			t.Errorf("%s: got %q, want %q", name, got[name], want)
+		}
+	}
+}

@@ -41,10 +41,15 @@ func (d *decoder) validateVerify(v Verify) {
 	if v.Timeout <= 0 {
 		d.fault("verify.timeout", "want more than 0s, got %s", v.Timeout)
 	}
-	for _, key := range []string{"verify.timeout", "verify.when"} {
-		if _, said := d.where[key]; said && len(v.Exec) == 0 {
-			d.fault(key, "goes with verify.exec")
-		}
+	if len(v.Exec) > 0 {
+		return
+	}
+	// A default that is written out does no harm.
+	if v.Timeout != Default().Verify.Timeout {
+		d.fault("verify.timeout", "goes with verify.exec")
+	}
+	if v.When != Default().Verify.When {
+		d.fault("verify.when", "goes with verify.exec")
 	}
 }
 
@@ -74,11 +79,13 @@ func (d *decoder) validateHealth(h Health) {
 	if h.Checked() && h.Within < max(h.Settle, h.Interval) {
 		d.fault("health.within", "want at least health.settle (%s) and health.interval (%s), got %s", h.Settle, h.Interval, h.Within)
 	}
-	if !h.Checked() {
-		for _, key := range []string{"health.within", "health.interval"} {
-			if _, said := d.where[key]; said {
-				d.fault(key, "goes with a check: http, tcp or exec")
-			}
-		}
+	if h.Checked() {
+		return
+	}
+	if h.Within != Default().Health.Within {
+		d.fault("health.within", "goes with a check: http, tcp or exec")
+	}
+	if h.Interval != Default().Health.Interval {
+		d.fault("health.interval", "goes with a check: http, tcp or exec")
 	}
 }

@@ -133,6 +133,7 @@ var invalid = map[string][]string{
 	"jitter":         {`:2: watch.jitter: want a fraction from 0 to 1, got 1.5`},
 	"jitter-nan":     {`:2: watch.jitter: want a fraction from 0 to 1, got NaN`},
 	"list":           {`:2: want a map`},
+	"list-map":       {`:3: kms.fallback_regions: want a list`},
 	"listen":         {`:2: http.listen: want HOST:PORT, :PORT or unix:/PATH, got "9153"`},
 	"listen-unix":    {`:2: http.listen: want unix:/PATH, got "unix:run/kmsrun.sock"`},
 	"log-format":     {`:2: log.format: want text or json, got "logfmt"`},
@@ -146,6 +147,7 @@ var invalid = map[string][]string{
 	"not-a-map":       {`:1: want a map`}, // it may be the secret itself
 	"not-yaml":        {`:3: not YAML: mapping values are not allowed in this context`},
 	"not-yaml-later":  {`:3: not YAML: did not find expected node content`},
+	"not-yaml-flow":   {`:1: not YAML: did not find expected ',' or '}'`},
 	"merge-key":       {`:4: env.<<: merge keys are not supported; write the keys out`},
 	"anchor":          {`:1: not YAML: unknown anchor '...' referenced`},
 	"unix-tls":        {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},

@@ -161,7 +161,7 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // quotedName matches what the parser quotes of the file, such as the name of an
 // unknown anchor. It may be a value that lacks its quotes.
-var quotedName = regexp.MustCompile(`'[^']{2,}'`)
+var quotedName = regexp.MustCompile(`'[^' ]{2,}'`)
 
 // syntaxFault makes a fault of what the YAML parser says.
 func syntaxFault(path string, err error) *Fault {

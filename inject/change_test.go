@@ -102,21 +102,26 @@ func TestTakesTheNextVersion(t *testing.T) {
 // TestNoRollback: what is none, each with the status that kmsrun ends with.
 func TestNoRollback(t *testing.T) {
 	t.Parallel()
+	const ends = `trap 'exit 5' INT; trap 'exit 0' TERM; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`
 	for name, c := range map[string]struct {
 		first, second, script string
 		want                  int
+		interactive           bool // where ^C alone does not mean that we shall end
 	}{
-		"exit 0":        {"one", "good", dies, 0},
-		"a first start": {"bad", "", dies, 7},
+		"exit 0":        {"one", "good", dies, 0, false},
+		"a first start": {"bad", "", dies, 7, false},
 		"that dies too": {"one", "bad", `trap 'exit 0' TERM; echo "start $A" >>$DIR/said; [ -e $DIR/dead ] && exit 8
-			[ $A = bad ] && { touch $DIR/dead; exit 7; }; while :; do sleep 0.01; done`, 8},
-		"after a forwarded signal": {"one", "two", `trap 'exit 5' INT; trap 'exit 0' TERM; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`, 5},
+			[ $A = bad ] && { touch $DIR/dead; exit 7; }; while :; do sleep 0.01; done`, 8, false},
+		"after a forwarded signal": {"one", "two", ends, 5, false},
+		"after ^C":                 {"one", "two", ends, 5, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := &vault{}
 			v.put("a", "v1", c.first)
-			r := begin(t, v, fast+"env: {A: kms://a}", c.script)
+			r := prepare(t, v, fast+"env: {A: kms://a}", c.script)
+			r.exec.Interactive = c.interactive
+			r.start()
 			r.says("start " + c.first)
 			if c.second != "" {
 				v.put("a", "v2", c.second)
@@ -159,7 +164,7 @@ func TestHealth(t *testing.T) {
 			v := &vault{}
 			v.put("f", "v1", "one")
 			v.put("a", "v1", "s3cr3t")
-			r := begin(t, v, watched+"on_change: {min_interval: 1h, files: "+c.files+"}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f}}\nhealth: {settle: 50ms, within: 400ms, interval: 50ms, "+c.check+"}", dies)
+			r := begin(t, v, watched+"on_change: {min_interval: 1h, files: "+c.files+"}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f}}\nhealth: {settle: 50ms, within: 3s, interval: 50ms, "+c.check+"}", dies)
 			r.says("start s3cr3t")
 			v.put("f", "v2", "two")
 			r.await("the new file", func() bool { return r.file("f") == "two" })
@@ -167,7 +172,7 @@ func TestHealth(t *testing.T) {
 			if r.file("f") != "one" || !strings.Contains(r.log.String(), c.why) {
 				t.Errorf("the file is %q, want one; the log wants %s", r.file("f"), c.why)
 			}
-			r.logs("the health check did not pass within 400ms")
+			r.logs("the health check did not pass within 3s")
 			if strings.Contains(r.log.String(), "s3cr3t") {
 				t.Error("a value is in the log")
 			}
@@ -335,6 +340,24 @@ func TestWorstWins(t *testing.T) {
 	r.end()
 	if got, want := r.said(), "start \nhup\nterm\n"; got != want {
 		t.Errorf("the program said %q, want %q", got, want)
+	}
+}
+
+// TestExit: the program is stopped for a change, and we end with its status. The new files
+// are there before it is asked to end, and no other program is started.
+func TestExit(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, watched+"env: {A: kms://a, F: '${files_dir}/f'}\nfiles: {items: {f: kms://a}}\non_change: {env: exit, files: restart}",
+		`trap 'cat $F >>$DIR/said; exit 6' TERM; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`)
+	r.says("start one")
+	v.put("a", "v2", "two")
+	if status, err := r.wait(); err != nil || status.ExitCode() != 6 {
+		t.Errorf("got %v %v, want the program's own 6", status, err)
+	}
+	if got := r.said(); got != "start one\ntwo" {
+		t.Errorf("the program said %q", got)
 	}
 }
 

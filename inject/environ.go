@@ -10,6 +10,11 @@ import (
 	"github.com/kmsrun/kmsrun/config"
 )
 
+// execveRoom is for what execve puts beside arguments and environment: the path of the
+// program, and at a start by way of our own binary that and its settings once more. A
+// path has at most 4 KiB.
+const execveRoom = 2*4096 + 512
+
 // fits tells whether execve will take the arguments and the environment together: a
 // quarter of the stack's limit, at most 6 MiB, with a pointer for each string.
 func fits(argv, environ []string) error {
@@ -18,7 +23,7 @@ func fits(argv, environ []string) error {
 		return nil // execve will tell
 	}
 	limit := max(min(stack.Cur/4, 6<<20), 128<<10)
-	var size uint64
+	size := uint64(execveRoom)
 	for _, list := range [][]string{argv, environ} {
 		for _, text := range list {
 			size += uint64(len(text)) + 1 + 8

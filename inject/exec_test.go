@@ -238,19 +238,24 @@ func TestChangeAfterTerm(t *testing.T) {
 	t.Parallel()
 	v := &vault{}
 	v.put("a", "v1", "one")
-	slow := `trap 'echo term >>$DIR/said' TERM; trap 'exit 5' USR1; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`
+	slow := `trap 'echo term >>$DIR/said' TERM; trap 'exit 5' USR1; trap 'echo hup >>$DIR/said' HUP; echo "start $A" >>$DIR/said; while :; do sleep 0.01; done`
 	r := begin(t, v, fast+"env: {A: kms://a}", slow)
 	r.says("start one")
 	r.signals <- syscall.SIGTERM
 	r.says("term")
 	v.put("a", "v2", "two")
 	r.logs("secret changed")
+	if err := r.exec.State().Alive(t.Context()); err != nil { // the change is dealt with
+		t.Fatal(err)
+	}
+	r.signals <- syscall.SIGHUP
+	r.says("hup") // another TERM would have come before it
 	r.signals <- syscall.SIGUSR1
 	status, err := r.wait()
 	if err != nil || status.ExitCode() != 5 {
 		t.Errorf("got %v %v, want the program's own 5", status, err)
 	}
-	if got, want := r.said(), "start one\nterm\n"; got != want {
+	if got, want := r.said(), "start one\nterm\nhup\n"; got != want {
 		t.Errorf("the program said %q, want %q", got, want)
 	}
 }

@@ -2,13 +2,16 @@ package inject
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/asfound"
 	"github.com/kmsrun/kmsrun/render"
 )
 
@@ -104,6 +107,42 @@ func TestForwarded(t *testing.T) {
 		want := n != syscall.SIGCHLD && n != syscall.SIGURG && n != syscall.SIGPIPE
 		if got := forwarded(n); got != want {
 			t.Errorf("signal %d: got %v, want %v", n, got, want)
+		}
+	}
+}
+
+// TestFits: what is let through can be started, by way of our own binary too, and a
+// program is not stopped for a successor that can't be.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	argv := []string{"/bin/true"}
+	long := func(bytes int) []string {
+		environ := []string{"PATH=/bin"}
+		for i := 0; bytes > 0; i++ {
+			n := min(bytes, 100<<10)
+			environ = append(environ, fmt.Sprintf("V%03d=%s", i, strings.Repeat("x", n)))
+			bytes -= n
+		}
+		return environ
+	}
+	fitting, too := 0, 8<<20
+	for too-fitting > 1 {
+		if half := (fitting + too) / 2; fits(argv, long(half)) == nil {
+			fitting = half
+		} else {
+			too = half
+		}
+	}
+	for _, signals := range []asfound.State{{}, {Ignored: asfound.Set(0).With(int(syscall.SIGPIPE))}} {
+		p := program{argv: argv, signals: signals}
+		child, err := p.start(table(), long(fitting))
+		if err != nil {
+			t.Errorf("%d bytes fit, and with %+v: %v", fitting, signals, err)
+			continue
+		}
+		<-child.Done()
+		if got := child.Status().ExitCode(); got != 0 {
+			t.Errorf("with %+v: got %d, want 0", signals, got)
 		}
 	}
 }

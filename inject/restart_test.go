@@ -176,6 +176,25 @@ func TestPreStopThatHangs(t *testing.T) {
 	}
 }
 
+// TestEndsDuringPreStop: a program that ends by itself while pre_stop is at work has one
+// end, and is started again, since that is what was about to happen.
+func TestEndsDuringPreStop(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	v.put("a", "v1", "one")
+	r := begin(t, v, fast+"env: {A: kms://a}\nchild: {stop_timeout: 1h, pre_stop: [/bin/sh, -c, 'kill -KILL $MAINPID; sleep 1000']}", loops)
+	r.says("start one")
+	v.put("a", "v2", "two")
+	r.says("start two")
+	if got, want := r.said(), "start one\nstart two\n"; got != want {
+		t.Errorf("the program said %q, want %q", got, want)
+	}
+	r.signals <- syscall.SIGTERM
+	if status, err := r.wait(); err != nil || status.ExitCode() != 3 {
+		t.Errorf("got %v %v, want 3", status, err)
+	}
+}
+
 // TestRestartStopsTheGroup: what the program left of its group does not live on beside
 // its successor, be it deaf to SIGTERM.
 func TestRestartStopsTheGroup(t *testing.T) {

@@ -143,7 +143,14 @@ func TestErrorText(t *testing.T) {
 		{429, "Rejected.Throttling", `throttled (Rejected.Throttling, request R-1): the account's quota of secret reads is used up`},
 		{503, "ServiceUnavailableTemporary", `unavailable (ServiceUnavailableTemporary, request R-1): check the region, the endpoint and the network`},
 		{502, "?", `unavailable (HTTP status 502 without an error of KMS, request R-1): check the region, the endpoint and the network`},
-		{200, "?", `invalid answer (an answer without VersionId or RequestId): check that the endpoint is KMS, and what proxies stand before it`},
+		{404, "Forbidden.KeyNotFound", `access denied (Forbidden.KeyNotFound, request R-1): the key that encrypts it is gone, and its values with it: put a new value under another key`},
+		{409, "Rejected.PendingDeletion", `access denied (Rejected.PendingDeletion, request R-1): cancel the deletion of the key that encrypts it (CancelKeyDeletion)`},
+		{409, "Rejected.PendingImport", `access denied (Rejected.PendingImport, request R-1): import the material of the key that encrypts it (ImportKeyMaterial)`},
+		{403, "Rejected.Unavailable", `access denied (Rejected.Unavailable, request R-1): check the KMS instance: it may have expired, or have been released`},
+		{403, "Forbidden.DKMSInstanceStateInvalid", `access denied (Forbidden.DKMSInstanceStateInvalid, request R-1): check the KMS instance: it may have expired, or have been released`},
+		{403, "Forbidden.KmsServiceNotEnabled", `access denied (Forbidden.KmsServiceNotEnabled, request R-1): activate KMS for the account, in its console`},
+		{403, "Forbidden.InDebtOverdue", `access denied (Forbidden.InDebtOverdue, request R-1): the account is barred, and not this caller: its owner can see why in the console`},
+		{200, "?", `invalid answer (an answer without VersionId or RequestId, request R-1): check that the endpoint is KMS, and what proxies stand before it`},
 	} {
 		t.Run(test.code, func(t *testing.T) {
 			t.Parallel()

@@ -77,6 +77,32 @@ func TestBridgeKeepsTheLastGood(t *testing.T) {
 	})
 }
 
+// TestBridgeKeepsWhatHasNoEnd: keys whose files are gone for a while are used on.
+func TestBridgeKeepsWhatHasNoEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		b := newBridge(func(context.Context) (Credentials, *Error) {
+			asked++
+			if asked > 1 {
+				return Credentials{}, noCredentials("nothing to read in FILE", "check the file")
+			}
+			c := AccessKey("1", "secret")
+			c.reread = rereadFiles
+			return c, nil
+		}, func(Credentials) {})
+		for range 5 {
+			if keys, err := b.get(t.Context()); err != nil || keys.id != "1" {
+				t.Fatalf("got %q, %v, want the key", keys.id, err)
+			}
+			time.Sleep(2 * rereadFiles)
+		}
+		if asked < 2 {
+			t.Errorf("the files were read %d times, want again and again", asked)
+		}
+	})
+}
+
 // TestBridgeDoesNotWaitForARenewal: a source that hangs holds up nobody who has a
 // session.
 func TestBridgeDoesNotWaitForARenewal(t *testing.T) {

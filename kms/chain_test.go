@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,6 +66,38 @@ func TestChainStopsAtWhatIsSetUp(t *testing.T) {
 	}
 }
 
+// TestChainStays with what has worked, and with nothing that has not.
+func TestChainStays(t *testing.T) {
+	t.Parallel()
+	server, _ := instance(t)
+	file := filepath.Join(t.TempDir(), "config.json")
+	appear := func(t *testing.T) {
+		text := `{"current":"p","profiles":[{"name":"p","mode":"AK","access_key_id":"k","access_key_secret":"s"}]}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chain := func(more ...string) (*Client, *[]string) {
+		return loginClient(t, server, environment(append(more, "ALIBABA_CLOUD_CONFIG_FILE="+file)...),
+			map[string]config.Auth{config.DefaultAuth: {Type: "chain", MetadataEndpoint: server.URL}})
+	}
+	onInstance, _ := chain()
+	elsewhere, _ := chain("ALIBABA_CLOUD_ECS_METADATA_DISABLED=true")
+	if _, err := onInstance.Get(t.Context(), current); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := elsewhere.Get(t.Context(), current); err == nil {
+		t.Fatal("a login out of nothing")
+	}
+	appear(t)
+	for c, want := range map[*Client]string{onInstance: "role node of this ECS instance", elsewhere: "profile p of " + file} {
+		keys, err := c.profiles[config.DefaultAuth].bridge.source(t.Context())
+		if err != nil || keys.what != want {
+			t.Errorf("got %q, %v, want %s", keys.what, err, want)
+		}
+	}
+}
+
 // TestChainKnowsAnOutage: metadata that answers, if only with an error, is there.
 func TestChainKnowsAnOutage(t *testing.T) {
 	t.Parallel()
@@ -109,28 +142,5 @@ func TestAssumeRoleReplacesItsSource(t *testing.T) {
 	}
 	if _, err := c.Get(t.Context(), current); err != nil {
 		t.Errorf("got %v, want the secret", err)
-	}
-}
-
-// TestTornFiles: an id and a secret that were read while somebody renewed them do not
-// match, and are read again at once.
-func TestTornFiles(t *testing.T) {
-	t.Parallel()
-	id, file := write(t, "id", keyID), write(t, "secret", "the one before")
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got, err := os.ReadFile(file); err == nil && string(got) != keySecret {
-			if err := os.WriteFile(file, []byte(keySecret), 0o600); err != nil { // the renewal goes on
-				t.Error(err)
-			}
-			answering(http.StatusBadRequest, kmsError("SignatureDoesNotMatch")).ServeHTTP(w, r)
-			return
-		}
-		_, _ = io.WriteString(w, goodAnswer)
-	}))
-	c, _ := loginClient(t, server, environment(), map[string]config.Auth{
-		config.DefaultAuth: {Type: "access_key", AccessKeyIDFile: id, AccessKeySecretFile: file},
-	})
-	if _, err := c.Get(t.Context(), current); err != nil {
-		t.Error(err)
 	}
 }

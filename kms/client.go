@@ -37,9 +37,11 @@ type Client struct {
 	transport *pool
 	observe   Observer
 	limit     *rate.Limiter
-	slots     sync.Pool // of *slot
+	calls     chan struct{} // under way; as many as there may be
+	slots     sync.Pool     // of *slot
 	flights   flights
 	profiles  map[string]*profile
+	files     fileReads // of logins
 	region    regionFinder
 	waitsFor  atomic.Pointer[Error]
 	throttled atomic.Bool // the last poll was, and tried again in vain
@@ -54,9 +56,10 @@ func New(settings config.KMS, login Login, agent string, observe Observer) (*Cli
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{settings: settings, transport: transport, observe: observe}
+	c := &Client{settings: settings, transport: transport, observe: observe, files: fileReads{from: readRegular}}
 	// Two seconds' worth may come at once: a start reads everything.
 	c.limit = rate.NewLimiter(rate.Limit(settings.RateLimit), max(int(2*settings.RateLimit), 1))
+	c.calls = make(chan struct{}, settings.Concurrency)
 	c.slots.New = func() any { return newSlot(transport, agent) }
 	c.profiles = c.newProfiles(login)
 	c.region.turn = make(chan struct{}, 1)
@@ -159,8 +162,15 @@ func (c *Client) mayCall(ctx context.Context, region string) *Error {
 	return nil
 }
 
-// call does one GetSecretValue.
+// call does one GetSecretValue, when there is room for it: net/http counts connections,
+// but loses count of those with HTTP/2 that have too many calls on them.
 func (c *Client) call(ctx context.Context, keys Credentials, id secret.ID, region string) (secret.Value, *Error) {
+	select {
+	case c.calls <- struct{}{}:
+		defer func() { <-c.calls }()
+	case <-ctx.Done():
+		return secret.Value{}, &Error{Kind: Unavailable, Region: region, detail: transportDetail(ctx, ctx.Err())}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)
 	defer cancel()
 	start := time.Now()
@@ -193,25 +203,31 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 	if err := c.do(ctx, keys, request, response); err != nil {
 		return secret.Value{}, err
 	}
-	switch {
-	case response.VersionId == "" || response.RequestId == "":
-		return secret.Value{}, invalid("an answer without VersionId or RequestId")
-	case response.SecretName != id.Name && response.SecretName != id.SecretName():
-		return secret.Value{}, invalid("an answer for another secret")
+	if wrong := unlike(id, response); wrong != "" {
+		e := &Error{Kind: Invalid, detail: wrong, RequestID: clean(response.RequestId, requestPattern)}
+		return secret.Value{}, e.without(keys)
 	}
-	stages := response.VersionStages.VersionStage
-	switch { // managed secrets have one version to give, whatever was asked for
-	case id.Version != "" && response.VersionId != id.Version && (response.SecretType == "" || response.SecretType == "Generic"):
-		return secret.Value{}, invalid("an answer for another version")
-	case id.Version == "" && len(stages) > 0 && !slices.Contains(stages, id.Stage):
-		return secret.Value{}, invalid("an answer for another stage")
-	}
-	if response.SecretData == "" { // CreateSecret and PutSecretValue take no empty value
-		return secret.Value{}, invalid("an answer without SecretData")
-	}
-	value := secret.NewValue([]byte(response.SecretData), response.VersionId, stages, date(response.CreateTime))
+	value := secret.NewValue([]byte(response.SecretData), response.VersionId, response.VersionStages.VersionStage, date(response.CreateTime))
 	value.Binary = response.SecretDataType == "binary"
 	return value.WithNextRotation(date(response.NextRotationDate)), nil
+}
+
+// unlike tells how a good answer is not one to what was asked, if it is not.
+func unlike(id secret.ID, response *sdkkms.GetSecretValueResponse) string {
+	stages := response.VersionStages.VersionStage
+	switch { // managed secrets have one version to give, whatever was asked for
+	case response.VersionId == "" || response.RequestId == "":
+		return "an answer without VersionId or RequestId"
+	case response.SecretName != id.Name && response.SecretName != id.SecretName():
+		return "an answer for another secret"
+	case id.Version != "" && response.VersionId != id.Version && (response.SecretType == "" || response.SecretType == "Generic"):
+		return "an answer for another version"
+	case id.Version == "" && len(stages) > 0 && !slices.Contains(stages, id.Stage):
+		return "an answer for another stage"
+	case response.SecretData == "": // CreateSecret and PutSecretValue take no empty value
+		return "an answer without SecretData"
+	}
+	return ""
 }
 
 // do runs one SDK call on a slot of its own.
@@ -222,9 +238,13 @@ func (c *Client) do(ctx context.Context, keys Credentials, request requests.AcsR
 		c.slots.Put(s)
 		return nil
 	}
-	e := classify(ctx, err, got) // and a slot that may have panicked goes to waste
+	return classify(ctx, err, got).without(keys) // and a slot that may have panicked goes to waste
+}
+
+// without is e less what echoes the keys: who answers with them must not make us print them.
+func (e *Error) without(keys Credentials) *Error {
 	for _, word := range []*string{&e.Code, &e.RequestID} {
-		if keys.within(*word) { // who echoes a request must not make us print its keys
+		if keys.within(*word) {
 			*word = ""
 		}
 	}

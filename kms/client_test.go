@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -228,49 +227,14 @@ func TestGetConcurrently(t *testing.T) {
 	group.Wait()
 }
 
-func TestMaxConns(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	var open, most int
-	server := httptest.NewUnstartedServer(seeded(t))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch state {
-		case http.StateNew:
-			open++
-			most = max(most, open)
-		case http.StateClosed:
-			open--
-		}
-	}
-	server.Start()
-	t.Cleanup(server.Close)
-	settings := settingsFor(server.URL)
-	settings.Concurrency = 3
-	settings.Timeout = time.Minute // 200 calls over 3 connections, under -race
-	c := newClient(t, settings, AccessKey(keyID, keySecret))
-	var group sync.WaitGroup
-	for range 200 {
-		group.Go(func() {
-			if _, err := c.Get(t.Context(), current); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	mu.Lock()
-	defer mu.Unlock()
-	if got, want := most, settings.Concurrency; got > want {
-		t.Errorf("connections: got %d, want at most %d", got, want)
-	}
-}
-
 // TestProxyVariables holds the SDK off the variables, which it would read at each
 // call. It is not parallel: they belong to the process.
 func TestProxyVariables(t *testing.T) {
-	server := serve(t, seeded(t))
-	c := newClient(t, settingsFor(server.URL), AccessKey(keyID, keySecret))
+	_, secure, _ := secureServer(t, 0)
+	clients := map[string]*Client{
+		"http":  newClient(t, settingsFor(serve(t, seeded(t)).URL), AccessKey(keyID, keySecret)),
+		"https": newClient(t, secure, AccessKey(keyID, keySecret)),
+	}
 	for _, test := range []struct{ name, value string }{
 		{"NO_PROXY", "(x"},
 		{"NO_PROXY", "*"},
@@ -282,8 +246,10 @@ func TestProxyVariables(t *testing.T) {
 	} {
 		t.Run(test.name+"="+strings.ReplaceAll(test.value, "/", "|"), func(t *testing.T) {
 			t.Setenv(test.name, test.value)
-			if _, err := c.Get(t.Context(), current); err != nil {
-				t.Error(err)
+			for scheme, c := range clients {
+				if _, err := c.Get(t.Context(), current); err != nil {
+					t.Errorf("%s: %v", scheme, err)
+				}
 			}
 		})
 	}

@@ -188,11 +188,11 @@ func (e *Error) serverAnswered() bool {
 // Cause is the same for failures of one cause that would hit any secret, such as a
 // login that fails; it is empty where the failure is of the one secret.
 func (e *Error) Cause() string {
-	switch e.Kind {
-	case NotFound, Deleting, Denied, Invalid:
-		if e.step == "" {
-			return ""
-		}
+	ofKMS := e.RequestID != "" // else whatever answered stands before it, such as a proxy's page
+	switch {
+	case e.step != "", e.Kind == Invalid && !ofKMS:
+	case e.Kind == NotFound, e.Kind == Deleting, e.Kind == Denied, e.Kind == Invalid:
+		return ""
 	}
 	return strings.Join([]string{string(e.Kind), e.Region, e.ID.Auth, e.step, e.detail, e.Code}, "\n")
 }

@@ -18,11 +18,8 @@ func (e *Error) hint() string {
 	case Deleting:
 		return "restore it (RestoreSecret)"
 	case Denied:
-		switch {
-		case strings.HasPrefix(e.Code, "Rejected.PendingDeletion"):
-			return "cancel the deletion of the key that encrypts it (CancelKeyDeletion)"
-		case strings.HasPrefix(e.Code, "Rejected."):
-			return "enable the key that encrypts it (EnableKey)"
+		if advice := stateHint(e.Code); advice != "" {
+			return advice
 		}
 		return "grant kms:GetSecretValue on " + e.arn() + e.grantee() + ", and kms:Decrypt if a key of yours encrypts it"
 	case BadCredentials, Expired:
@@ -44,6 +41,28 @@ func (e *Error) hint() string {
 			return "check what the auth profile declares"
 		}
 		return "check that the endpoint is KMS, and what proxies stand before it"
+	}
+	return ""
+}
+
+// stateHint is for what no grant helps against: the state of the key that encrypts the
+// secret, of the KMS instance or of the account.
+func stateHint(code string) string {
+	switch {
+	case strings.HasPrefix(code, "Rejected.PendingDeletion"):
+		return "cancel the deletion of the key that encrypts it (CancelKeyDeletion)"
+	case strings.HasPrefix(code, "Rejected.PendingImport"):
+		return "import the material of the key that encrypts it (ImportKeyMaterial)"
+	case strings.HasPrefix(code, "Rejected.Unavailable"), strings.HasPrefix(code, "Forbidden.DKMSInstance"):
+		return "check the KMS instance: it may have expired, or have been released"
+	case strings.HasPrefix(code, "Rejected."):
+		return "enable the key that encrypts it (EnableKey)"
+	case strings.HasPrefix(code, "Forbidden.KeyNotFound"), strings.HasPrefix(code, "Forbidden.KeyVersionNotFound"):
+		return "the key that encrypts it is gone, and its values with it: put a new value under another key"
+	case strings.HasPrefix(code, "Forbidden.KmsServiceNotEnabled"):
+		return "activate KMS for the account, in its console"
+	case strings.HasPrefix(code, "Forbidden.InDebt"), strings.HasPrefix(code, "Forbidden.ProhibitedByRiskControl"), strings.HasPrefix(code, "Forbidden.Ubsms"):
+		return "the account is barred, and not this caller: its owner can see why in the console"
 	}
 	return ""
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -258,19 +257,6 @@ func TestAnotherVersion(t *testing.T) {
 	}
 }
 
-// TestPipeForAFile: nobody writes to it.
-func TestPipeForAFile(t *testing.T) {
-	t.Parallel()
-	pipe := t.TempDir() + "/id"
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, _ := loginClient(t, serve(t, answering(http.StatusOK, goodAnswer)), environment(),
-		map[string]config.Auth{config.DefaultAuth: {Type: "access_key", AccessKeyIDFile: pipe, AccessKeySecretFile: pipe}})
-	_, err := c.Get(t.Context(), current)
-	failure(t, err, NoCredentials)
-}
-
 // TestKeepRespectsRefusals: nobody asks again before the time that the answer wants.
 func TestKeepRespectsRefusals(t *testing.T) {
 	t.Parallel()
@@ -300,6 +286,12 @@ func TestEchoedKey(t *testing.T) {
 	keys := AccessKey(keyID, "SecretOfLetters")
 	server := serve(t, answering(http.StatusForbidden, `{"Code":"SecretOfLetters","RequestId":"SecretOfLetters"}`))
 	_, err := newClient(t, settingsFor(server.URL), keys).Get(t.Context(), current)
+	failure(t, err, Invalid)
+	if strings.Contains(err.Error(), "SecretOfLetters") {
+		t.Error(err)
+	}
+	server = serve(t, answering(http.StatusOK, good("R-1", "SecretOfLetters")))
+	_, err = newClient(t, settingsFor(server.URL), keys).Get(t.Context(), secret.ID{Name: "other", Stage: secret.StageCurrent})
 	failure(t, err, Invalid)
 	if strings.Contains(err.Error(), "SecretOfLetters") {
 		t.Error(err)
@@ -338,6 +330,38 @@ func TestCauses(t *testing.T) {
 	a, b := &Error{Kind: BadCredentials}, &Error{Kind: BadCredentials, ID: secret.ID{Auth: "audit"}}
 	if a.Cause() == b.Cause() {
 		t.Error("two profiles have one cause")
+	}
+}
+
+// TestCausesOfOddAnswers: what no KMS has said hits every secret alike, and is one cause;
+// what KMS says of one secret is that secret's.
+func TestCausesOfOddAnswers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		shared bool
+	}{
+		"a proxy's page":             {200, "<html>" + canary + "</html>", true},
+		"a proxy's refusal":          {403, "<html>" + canary + "</html>", true},
+		"an empty object":            {200, "{}", true},
+		"an error with status 200":   {200, kmsError("Throttling"), false},
+		"an answer for another":      {200, good("prod/db", "prod/other"), false},
+		"a parameter that KMS minds": {400, kmsError("InvalidParameter"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, settingsFor(serve(t, answering(test.status, test.body)).URL), withToken())
+			causes := map[string]bool{}
+			for _, id := range []secret.ID{current, {Name: "other", Stage: secret.StageCurrent}} {
+				_, err := c.Get(t.Context(), id)
+				failure(t, err, Invalid)
+				causes[err.(*Error).Cause()] = true //nolint:errorlint // Get promises it
+			}
+			if len(causes) != 1 || causes[""] == test.shared {
+				t.Errorf("got causes %v, want a shared one: %t", causes, test.shared)
+			}
+		})
 	}
 }
 

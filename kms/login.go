@@ -164,7 +164,7 @@ func (l *logins) accessKey(ctx context.Context, a config.Auth) (Credentials, *Er
 		}
 		return Credentials{}, orNoKey(err, setKey)
 	}
-	return keysOfFiles(ctx, [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile})
+	return l.keysOfFiles(ctx, [3]string{a.AccessKeyIDFile, a.AccessKeySecretFile, a.SecurityTokenFile})
 }
 
 // orNoKey is err, or what to do when there is nothing in the environment.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,7 +20,7 @@ const rereadFiles = time.Second
 const settled = 200 * time.Millisecond
 
 // keysOfFiles reads an access key, and the STS token if the third path is not empty.
-func keysOfFiles(ctx context.Context, paths [3]string) (Credentials, *Error) {
+func (l *logins) keysOfFiles(ctx context.Context, paths [3]string) (Credentials, *Error) {
 	var words [3]string
 	for {
 		var newest time.Time
@@ -27,7 +28,7 @@ func keysOfFiles(ctx context.Context, paths [3]string) (Credentials, *Error) {
 			if path == "" {
 				continue
 			}
-			file, err := readFile(ctx, path)
+			file, err := l.client.files.read(ctx, path)
 			if err != nil {
 				return Credentials{}, err
 			}
@@ -69,41 +70,71 @@ type loginFile struct {
 	err      error
 }
 
-// readFile reads a small regular file. It returns when ctx ends, even where the
-// file's server hangs, and does not wait for a writer to a pipe.
-func readFile(ctx context.Context, path string) (loginFile, *Error) {
-	done := make(chan loginFile, 1)
-	go func() {
-		var file loginFile
-		file.text, file.modified, file.err = readRegular(path)
-		done <- file
-	}()
+// fileReads has one read of each path under way at a time: where a file's server hangs,
+// each would hold a thread until it is back, and there would be more and more of them.
+type fileReads struct {
+	from  func(path string) loginFile
+	mu    sync.Mutex
+	under map[string]*fileRead
+}
+
+type fileRead struct {
+	done chan struct{}
+	file loginFile
+}
+
+// read reads a small regular file. It returns when ctx ends, even where the file's
+// server hangs.
+func (f *fileReads) read(ctx context.Context, path string) (loginFile, *Error) {
+	r := f.begin(path)
 	select {
-	case file := <-done:
-		if file.err != nil { // its text names the path as well
+	case <-r.done:
+		if r.file.err != nil { // its text names the path as well
 			e := noCredentials("nothing to read in "+path, "check the file")
-			e.cause = file.err
+			e.cause = r.file.err
 			return loginFile{}, e
 		}
-		return file, nil
+		return r.file, nil
 	case <-ctx.Done():
 		return loginFile{}, &Error{Kind: Unavailable, detail: "can't read " + path + " in time", advice: "check the volume it is on"}
 	}
 }
 
-func readRegular(path string) (text []byte, modified time.Time, err error) {
+func (f *fileReads) begin(path string) *fileRead {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r, ok := f.under[path]; ok {
+		return r
+	}
+	r := &fileRead{done: make(chan struct{})}
+	if f.under == nil {
+		f.under = map[string]*fileRead{}
+	}
+	f.under[path] = r
+	go func() {
+		r.file = f.from(path)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.under, path)
+		close(r.done)
+	}()
+	return r
+}
+
+// readRegular does not wait for a writer to a pipe.
+func readRegular(path string) loginFile {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, time.Time{}, err
+		return loginFile{err: err}
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, time.Time{}, err
+		return loginFile{err: err}
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, time.Time{}, errors.New("not a regular file of sensible size")
+		return loginFile{err: errors.New("not a regular file of sensible size")}
 	}
-	text, err = io.ReadAll(io.LimitReader(file, maxFile))
-	return text, info.ModTime(), err
+	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	return loginFile{text, info.ModTime(), err}
 }

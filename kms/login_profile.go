@@ -161,7 +161,7 @@ func (l *logins) cliFile(ctx context.Context) (profileFile, error) {
 	if file.path == "" {
 		return file, fs.ErrNotExist
 	}
-	text, unread := readFile(ctx, file.path)
+	text, unread := l.client.files.read(ctx, file.path)
 	if unread != nil {
 		return file, unread
 	}
@@ -184,7 +184,7 @@ func (l *logins) sdkFile(ctx context.Context) (profileFile, error) {
 	if file.path == "" {
 		return file, fs.ErrNotExist
 	}
-	text, unread := readFile(ctx, file.path)
+	text, unread := l.client.files.read(ctx, file.path)
 	if unread != nil {
 		return file, unread
 	}

@@ -90,7 +90,7 @@ func (l *logins) oidc(ctx context.Context, a config.Auth) (Credentials, *Error) 
 
 // assumeRoleWithOIDC reads the token's file at each refresh: the kubelet renews it.
 func (l *logins) assumeRoleWithOIDC(ctx context.Context, a config.Auth) (Credentials, *Error) {
-	token, unread := readFile(ctx, a.OIDCTokenFile)
+	token, unread := l.client.files.read(ctx, a.OIDCTokenFile)
 	if unread != nil {
 		unread.advice = "check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"
 		return Credentials{}, unread

@@ -201,6 +201,15 @@ func TestLoginRefused(t *testing.T) {
 			[]string{"ALIBABA_CLOUD_CREDENTIALS_URI=ftp://" + canary + "@example.com/x"},
 			NoCredentials, start + "asking the credentials URI: no credentials (not an http or https address of a host): check ALIBABA_CLOUD_CREDENTIALS_URI, and the service behind it",
 		},
+		"a URI in the clear": {
+			config.Auth{Type: "chain"},
+			[]string{"ALIBABA_CLOUD_CREDENTIALS_URI=HTTP://192.0.2.1/" + canary, off},
+			NoCredentials, start + "asking the credentials URI: no credentials (plain http is for this machine only): use https, or set kms.insecure_http: true to send credentials in the clear",
+		},
+		"a URI that redirects": {
+			config.Auth{Type: "uri", URI: serve(t, http.RedirectHandler("/"+canary, http.StatusFound)).URL},
+			nil, Invalid, start + "asking the credentials URI: invalid answer (the endpoint answered with a redirect): check auth's uri, and the service behind it",
+		},
 		"an ended session": {config.Auth{Type: "uri", URI: ended.URL}, nil, Unavailable, start + "asking the credentials URI: unavailable (a session that has ended already): check this machine's clock"},
 		"no such role":     {sts, appKey, BadCredentials, start + "taking on role acs:ram::" + account2 + ":role/none: "},
 		"no token file":    {config.Auth{Type: "oidc", RoleARN: readerRole, OIDCProviderARN: providerARN, OIDCTokenFile: "/none"}, nil, NoCredentials, start + "taking on role " + readerRole + " by OIDC: no credentials (nothing to read in /none): check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"},

@@ -26,7 +26,7 @@ import (
 // that leaks.
 func TestEmulatorFaults(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[string]Kind{
+	kinds := map[string]Kind{
 		"throttle": Throttled, "throttle-user": Throttled, "throttle-api": Throttled,
 		"unavailable": Unavailable, "internal": Unavailable,
 		"denied": Denied, "not-found": NotFound, "expired-token": Expired, "clock-skew": Clock,
@@ -34,7 +34,14 @@ func TestEmulatorFaults(t *testing.T) {
 		"oversize": Invalid, "numeric-code": Invalid,
 		"hang": Unavailable, "reset": Unavailable, "truncate": Invalid,
 		"latency": "", "content-type": "",
-	} {
+	}
+	_, known, _ := strings.Cut(fmt.Sprint(seeded(t).Fault(emulator.Fault{Kind: "none"})), "known are ")
+	for kind := range strings.SplitSeq(known, ", ") {
+		if _, here := kinds[kind]; !here {
+			t.Errorf("the emulator's %q is not among the faults here", kind)
+		}
+	}
+	for kind, want := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			e := seeded(t)
@@ -145,31 +152,59 @@ func fetchAll(t testing.TB, c *Client, count int) {
 	group.Wait()
 }
 
+// TestConnectionsOverTLS: a thousand who come at once, with and without HTTP/2, share as
+// many connections as there may be.
 func TestConnectionsOverTLS(t *testing.T) {
 	t.Parallel()
-	_, settings, opened := secureServer(t, 0)
-	c := newClient(t, settings, AccessKey(keyID, keySecret))
-	fetchAll(t, c, 1000)
-	if got, most := opened.Load(), int64(settings.Concurrency); got > most {
-		t.Errorf("connections: got %d, want at most %d", got, most)
+	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		t.Run(strings.ReplaceAll(protocol, "/", " "), func(t *testing.T) {
+			t.Parallel()
+			server, settings, opened := secureServer(t, time.Millisecond)
+			if protocol == "HTTP/1.1" {
+				server.TLS.NextProtos = nil
+			}
+			settings.Concurrency = 3
+			c := newClient(t, settings, AccessKey(keyID, keySecret))
+			var group sync.WaitGroup
+			for i := range 1000 {
+				group.Go(func() {
+					if _, err := c.Get(t.Context(), secret.ID{Name: fmt.Sprint("s", i), Stage: secret.StageCurrent}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			if got, most := opened.Load(), int64(settings.Concurrency); got > most {
+				t.Errorf("connections: got %d, want at most %d", got, most)
+			}
+		})
 	}
 }
 
 // TestCancelAnyMoment is not parallel: it counts goroutines.
 func TestCancelAnyMoment(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	slowly := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for _, part := range strings.SplitAfter(goodAnswer, ",") {
 			_, _ = io.WriteString(w, part)
 			_ = http.NewResponseController(w).Flush()
 			time.Sleep(time.Millisecond)
 		}
-	}))
-	defer server.Close()
+	})
+	plain := serve(t, slowly)
+	cancelAnyMoment(t, plain, settingsFor(plain.URL))
+	secure, settings, _ := secureServer(t, 0) // HTTP/2: all calls on one connection, which each leaves as it was
+	secure.Config.Handler = slowly
+	cancelAnyMoment(t, secure, settings)
+}
+
+func cancelAnyMoment(t *testing.T, server *httptest.Server, settings config.KMS) {
+	t.Helper()
 	leavesNoGoroutine(t, func() {
-		c, err := New(settingsFor(server.URL), Fixed(withToken()), "", func(Call) {})
+		c, err := New(settings, Fixed(withToken()), "", func(Call) {})
 		if err != nil {
 			t.Fatal(err)
 		}
+		good := 0
 		for i := range 200 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*60*time.Microsecond)
 			began := time.Now()
@@ -179,9 +214,12 @@ func TestCancelAnyMoment(t *testing.T) {
 			}
 			if err != nil {
 				failure(t, err, Unavailable)
+			} else {
+				good++
 			}
 			cancel()
 		}
+		t.Logf("%s: %d of 200 came through", server.URL, good)
 		server.CloseClientConnections()
 		c.closeIdle()
 	})

@@ -21,13 +21,16 @@ func filter(name string, value []byte) ([]byte, error) {
 	case "json":
 		return jsonString(value)
 	case "shell":
-		return []byte("'" + strings.ReplaceAll(string(value), "'", `'\''`) + "'"), nil
+		return []byte("'" + insideQuotes.Replace(string(value)) + "'"), nil
 	case "trim":
 		return []byte(strings.TrimSpace(string(value))), nil
 	default:
 		return nil, fmt.Errorf("unknown filter %q", name)
 	}
 }
+
+// insideQuotes is how a shell takes a single quote inside single quotes.
+var insideQuotes = strings.NewReplacer("'", `'\''`)
 
 // urlencode escapes all but RFC 3986's unreserved characters. net/url's QueryEscape
 // writes a space as +, which userinfo and paths do not understand.

@@ -52,10 +52,12 @@ func dotenvLine(key, value string) (string, error) {
 	case strings.HasSuffix(value, `"`):
 		return "", errors.New("the value holds a single quote and ends with a double one, which some dotenv readers take for two ends")
 	default:
-		escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`")
-		return key + `="` + escape.Replace(value) + `"`, nil
+		return key + `="` + insideDoubleQuotes.Replace(value) + `"`, nil
 	}
 }
+
+// insideDoubleQuotes are the escapes that dotenv readers, systemd and shells know.
+var insideDoubleQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`")
 
 // maxDockerLine is the longest line that docker reads (bufio.MaxScanTokenSize).
 const maxDockerLine = 64<<10 - 2

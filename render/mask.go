@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kmsrun/kmsrun/secret"
 )
@@ -15,24 +19,30 @@ const masked = "***"
 const shortestLine = 4
 
 // Mask is a func that takes the values of these snapshots out of a text: whole, as
-// lines, as strings and numbers inside JSON, and as each filter writes them. Truth
-// values inside JSON tell nothing and stay.
+// lines, as strings and numbers inside JSON, decoded from base64, and as each filter and
+// format writes them. Truth values inside JSON tell nothing and stay.
 func Mask(snapshots ...secret.Snapshot) func(text string) string {
-	known := map[string]bool{}
-	for _, snapshot := range snapshots {
-		for _, id := range snapshot.IDs() {
-			value, _ := snapshot.Get(id)
-			plain := value.Bytes()
-			addMasked(known, plain)
-			var document any
-			decoder := json.NewDecoder(bytes.NewReader(plain))
-			decoder.UseNumber()
-			if decoder.Decode(&document) == nil {
-				addLeaves(known, document)
+	known := sync.OnceValue(func() map[string]bool { // most commands succeed, and nobody asks
+		known := map[string]bool{}
+		for _, snapshot := range snapshots {
+			for _, id := range snapshot.IDs() {
+				value, _ := snapshot.Get(id)
+				addValue(known, value)
 			}
 		}
+		return known
+	})
+	return func(text string) string { return mask(text, known()) }
+}
+
+func addValue(known map[string]bool, value secret.Value) {
+	addMasked(known, value.Bytes())
+	var document any
+	decoder := json.NewDecoder(bytes.NewReader(plain(value)))
+	decoder.UseNumber()
+	if decoder.Decode(&document) == nil {
+		addLeaves(known, document)
 	}
-	return func(text string) string { return mask(text, known) }
 }
 
 func addLeaves(known map[string]bool, document any) {
@@ -53,13 +63,27 @@ func addLeaves(known map[string]bool, document any) {
 }
 
 func addMasked(known map[string]bool, plain []byte) {
-	known[strings.TrimSpace(string(plain))] = true
+	addSpellings(known, plain)
+	if decoded, err := decodeBase64(secret.Ref{}, plain); err == nil && len(decoded) >= shortestLine {
+		addSpellings(known, decoded)
+	}
+}
+
+func addSpellings(known map[string]bool, plain []byte) {
+	text := string(plain)
+	known[strings.TrimSpace(text)] = true
 	for _, name := range []string{"urlencode", "base64", "json"} {
 		if written, err := filter(name, plain); err == nil {
 			known[strings.Trim(string(written), `"`)] = true
 		}
 	}
-	for line := range strings.Lines(string(plain)) {
+	known[insideQuotes.Replace(text)] = true // of the filter shell
+	known[insideDoubleQuotes.Replace(text)] = true
+	known[escapeProperty(text, false)] = true
+	if written, err := yaml.Marshal(yamlString(text)); err == nil && utf8.ValidString(text) {
+		known[strings.Trim(strings.TrimSpace(string(written)), `"`)] = true
+	}
+	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); len(line) >= shortestLine {
 			known[line] = true
 		}

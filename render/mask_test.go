@@ -28,6 +28,12 @@ func TestMask(t *testing.T) {
 		"in a URL":              {[]string{"p@ss/word"}, "postgres://app:p%40ss%2Fword@db", "postgres://app:***@db"},
 		"in base64":             {[]string{"p@ss/word"}, "Basic cEBzcy93b3Jk", "Basic ***"},
 		"quoted":                {[]string{`a"b\c`}, `got "a\"b\\c"`, `got "***"`},
+		"for a shell":           {[]string{"it's $5"}, `+ login 'it'\''s $5'`, `+ login '***'`},
+		"in dotenv":             {[]string{`it's "$5"`}, `A="it's \"\$5\""`, `A="***"`},
+		"in properties":         {[]string{`{"a":"p:w=é"}`}, `a=p\:w\=\u00E9`, `a=***`},
+		"in YAML":               {[]string{"{\"a\":\"p\u0085\\u001bw\"}"}, `a: "p\N\ew"`, `a: "***"`},
+		"decoded":               {[]string{"cEBzcy93b3Jk"}, "login p@ss/word refused", "login *** refused"},
+		"decoded, inside JSON":  {[]string{`{"key":"cEBzcy93b3Jk"}`}, "login p@ss/word refused", "login *** refused"},
 		"overlapping":           {[]string{"abcd", "cdef"}, "xabcdefx", "x***x"},
 		"over itself":           {[]string{"aba"}, "xababax", "x***x"},
 		"a short one":           {[]string{"a"}, "banana", "b***n***n***"},
@@ -36,6 +42,11 @@ func TestMask(t *testing.T) {
 		if got := Mask(snapshot(test.values...))(test.text); got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
+	}
+	binary := secret.NewValue([]byte("eyJhIjoicEBzcyJ9"), "v", nil, time.Time{}) // {"a":"p@ss"}
+	binary.Binary = true
+	if got := Mask(secret.Snapshot{}.With(secret.ID{Name: "a"}, binary))("got p@ss"); got != "got ***" {
+		t.Errorf("inside a binary secret: got %q", got)
 	}
 	both := Mask(snapshot("old"), snapshot("new"))
 	if got := both("old and new"); strings.Contains(got, "old") || strings.Contains(got, "new") {

@@ -186,7 +186,7 @@ func TestRefusesDirectoriesOfOthers(t *testing.T) {
 	}{
 		"writable by the group": {func(dir string) error { return os.Chmod(dir, 0o770) }, "others may write to it (mode 0770), and so replace the files in it: chmod it to 0700, or name a directory below it, such as DIR/kmsrun, which is made"},
 		"writable by all":       {func(dir string) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, "others may write to it (mode 0777), and so replace the files in it: chmod it to 0700, or name a directory below it, such as DIR/kmsrun, which is made"},
-		"of another user":       {func(dir string) error { return os.Chown(dir, 4242, -1) }, fmt.Sprintf("it belongs to user 4242, and this is user %d: whoever owns a directory can replace the files in it; name one of our own, such as DIR/kmsrun, which is made if it can be", os.Geteuid())},
+		"of another user":       {func(dir string) error { return os.Chown(dir, 4242, -1) }, fmt.Sprintf("it belongs to user 4242, and this is user %d: whoever owns a directory can replace the files in it; name one of our own", os.Geteuid())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +200,9 @@ func TestRefusesDirectoriesOfOthers(t *testing.T) {
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
-			openDir(t, filepath.Join(dir, "kmsrun")) // as advised
+			if strings.Contains(want, "/kmsrun") {
+				openDir(t, filepath.Join(dir, "kmsrun")) // as advised
+			}
 		})
 	}
 }

@@ -164,8 +164,12 @@ func checkOwner(path string, info fs.FileInfo) error {
 	case !ok:
 		return errors.New("its owner can't be told")
 	case int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("it belongs to user %d, and this is user %d: whoever owns a directory can replace the files in it; "+
-			"name one of our own, such as %s, which is made if it can be", stat.Uid, os.Geteuid(), filepath.Join(path, "kmsrun"))
+		advice := "name one of our own"
+		if stat.Uid == 0 { // who can do so anywhere
+			advice += fmt.Sprintf(", such as %s, which is made if it can be", filepath.Join(path, "kmsrun"))
+		}
+		return fmt.Errorf("it belongs to user %d, and this is user %d: whoever owns a directory can replace the files in it; %s",
+			stat.Uid, os.Geteuid(), advice)
 	case info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("others may write to it (mode %#o), and so replace the files in it: chmod it to 0700, "+
 			"or name a directory below it, such as %s, which is made", info.Mode().Perm(), filepath.Join(path, "kmsrun"))

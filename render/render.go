@@ -5,6 +5,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -164,7 +165,9 @@ func (r *renderer) content(item config.Item) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := write(document, r.config)
+		c := r.config
+		c.KMS.Region = cmp.Or(ref.ID.Region, c.KMS.Region)
+		out, err := write(document, c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: format %s: %w", ref.ID, item.Format, err)
 		}

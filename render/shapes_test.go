@@ -221,7 +221,7 @@ files:
 func TestRenderFormats(t *testing.T) {
 	t.Parallel()
 	_, files := rendered(t, `
-kms: {region: cn-hangzhou}
+kms: {region: cn-beijing}
 files:
   items:
     a.json: {from: "kms://app#*", format: json}
@@ -229,9 +229,9 @@ files:
     a.yaml: {from: "kms://app#*", format: yaml}
     some.env: {from: "kms://app#jmes:{PORT: port, RATIO: ratio, BIG: big, HOST: DBHost}", format: dotenv}
     some.properties: {from: "kms://app", format: properties}
-    config.json: {from: kms://acs/ram/user/ci, format: profile}
+    config.json: {from: "kms://acs/ram/user/ci?region=cn-hangzhou", format: profile}
     app.ini: {template_text: "{{ $app := secret \"app\" | fromJson }}{{ range $k := keys $app | sortAlpha }}{{ $k }} {{ end }}{{ secret \"app\" \"ratio\" }} {{ get $app \"DBHost\" | quote }}\n"}
-`, map[string]string{"kms://app": app, "kms://acs/ram/user/ci": `{"AccessKeyId": "id", "AccessKeySecret": "<&>", "GenerateTimestamp": "t"}`})
+`, map[string]string{"kms://app": app, "kms://acs/ram/user/ci?region=cn-hangzhou": `{"AccessKeyId": "id", "AccessKeySecret": "<&>", "GenerateTimestamp": "t"}`})
 	want := map[string]string{
 		"a.json": `{
   "dbPassword": "p@ss",

@@ -129,8 +129,13 @@ func (f *File) Open(now time.Time, ids []secret.ID) (Contents, error) {
 	return contents, contents.fit(now, ids, f.maxAge)
 }
 
+// openAtOnce does not wait for a writer, should the path be a pipe's.
+func openAtOnce(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 func (f *File) read() ([]byte, error) {
-	file, err := os.Open(f.path)
+	file, err := openAtOnce(f.path)
 	if err != nil {
 		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 			err = pathErr.Err
@@ -146,8 +151,11 @@ func (f *File) read() ([]byte, error) {
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
 		return nil, fmt.Errorf("owned by another user (uid %d): kmsrun did not write it", owner.Uid)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("others may write it (mode %s): kmsrun did not leave it so", info.Mode())
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("others may write it (mode %s): kmsrun did not leave it so (Kubernetes' fsGroup does, but for fsGroupChangePolicy: OnRootMismatch)", info.Mode())
 	}
 	sealed, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {

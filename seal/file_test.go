@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,9 +254,21 @@ func TestRefusals(t *testing.T) {
 		{name: "tampered", spoil: rewrite(func(b []byte) []byte { b[len(b)-60] ^= 1; return b }), want: "tampered with or damaged: it is not what was sealed"},
 		{name: "a line less", spoil: rewrite(func(b []byte) []byte { return append(b[:300], b[365:]...) }), want: "tampered with or damaged: it is not what was sealed"},
 		{name: "no age", spoil: rewrite(func([]byte) []byte { return []byte(strings.Repeat("x", 99)) }), want: "not a sealed file: it does not begin as armored age does"},
-		{name: "writable", spoil: func(*testing.T) { _ = os.Chmod(path, 0o620) }, want: "others may write it (mode -rw--w----): kmsrun did not leave it so"},
+		{name: "writable", spoil: func(*testing.T) { _ = os.Chmod(path, 0o620) }, want: "others may write it (mode -rw--w----): kmsrun did not leave it so (Kubernetes' fsGroup does, but for fsGroupChangePolicy: OnRootMismatch)"},
+		{name: "a pipe", spoil: func(t *testing.T) {
+			_ = os.Remove(path)
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, want: "not a regular file"},
 		{name: "wrong key", change: func(c *config.Config) { c.Sealed.Identity, _ = newIdentity(t, keyDir(t), 0o400) }, want: "wrong key: sealed to other recipients than the identity of sealed.identity_file"},
 		{name: "too old", later: 25 * time.Hour, want: "too old: kms://a was read 25h0m0s ago, and sealed.max_age (or watch.max_stale) allows 24h0m0s"},
+		{
+			name: "older than on_stale: exit allows", later: 2 * time.Hour,
+			change: func(c *config.Config) { c.Watch.OnStale, c.Watch.MaxStale = "exit", time.Hour },
+			want:   "too old: kms://a was read 2h0m0s ago, and sealed.max_age (or watch.max_stale) allows 1h0m0s",
+		},
+		{name: "unready for long", later: 2 * time.Hour, change: func(c *config.Config) { c.Watch.MaxStale = time.Hour }},
 		{name: "just in time", later: 24 * time.Hour},
 		{name: "other references", ids: []secret.ID{id("a"), id("c")}, want: "made for other references: it has no kms://c"},
 		{name: "another region", change: func(c *config.Config) { c.KMS.Region = "cn-beijing" }, want: `made for other references: those of region "cn-hangzhou" and endpoint "", not of region "cn-beijing" and endpoint ""`},
@@ -286,6 +299,26 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("a: got version %q of other bytes", v.Version)
 			}
 		})
+	}
+}
+
+// TestAnothersFile: whoever may write beside the file could seal values of his own.
+func TestAnothersFile(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: a sealed file of another user: it takes root to make one")
+	}
+	c := declared(t)
+	f := newFile(t, c)
+	if err := f.Write(secret.Snapshot{}.With(id("a"), value("canary-a", "v1")), at(now)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(c.Sealed.File, 4711, -1); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.Open(now, []secret.ID{id("a")})
+	if want := "owned by another user (uid 4711): kmsrun did not write it"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

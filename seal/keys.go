@@ -39,7 +39,7 @@ func New(c config.Config, lookup func(string) (string, bool), log *slog.Logger) 
 		}
 		path = filepath.Join(dir, name)
 	}
-	file, err := os.Open(path)
+	file, err := openAtOnce(path)
 	if err != nil {
 		return nil, fault("reading the identity: %s", err)
 	}
@@ -99,7 +99,7 @@ func private(identity *os.File, sealed string) error {
 		return fault("%q is not a file", identity.Name())
 	}
 	if others, err := openToOthers(identity, info); err != nil || others {
-		return fault("%q can be read by others (mode %s): make it mode 0400 (Kubernetes: defaultMode: 0400)", identity.Name(), info.Mode())
+		return fault("%q can be read by others (mode %s): make it mode 0400 (with Kubernetes' fsGroup, in a copy: see docs/outage.md)", identity.Name(), info.Mode())
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
@@ -40,12 +41,18 @@ func TestIdentityFaults(t *testing.T) {
 		}, `"KEY" is on the same mount as sealed.file` + elsewhere},
 		"readable by the group": {func(t *testing.T, c *config.Config) {
 			c.Sealed.Identity, _ = newIdentity(t, keyDir(t), 0o440)
-		}, `"KEY" can be read by others (mode -r--r-----): make it mode 0400 (Kubernetes: defaultMode: 0400)`},
+		}, `"KEY" can be read by others (mode -r--r-----): make it mode 0400 (with Kubernetes' fsGroup, in a copy: see docs/outage.md)`},
 		"readable by all": {func(t *testing.T, c *config.Config) {
 			c.Sealed.Identity, _ = newIdentity(t, keyDir(t), 0o404)
-		}, `"KEY" can be read by others (mode -r-----r--): make it mode 0400 (Kubernetes: defaultMode: 0400)`},
+		}, `"KEY" can be read by others (mode -r-----r--): make it mode 0400 (with Kubernetes' fsGroup, in a copy: see docs/outage.md)`},
 		"not there":   {func(_ *testing.T, c *config.Config) { c.Sealed.Identity += "x" }, `reading the identity: open KEY: no such file or directory`},
 		"a directory": {func(_ *testing.T, c *config.Config) { c.Sealed.Identity = filepath.Dir(c.Sealed.Identity) }, `"KEY" is not a file`},
+		"a pipe": {func(t *testing.T, c *config.Config) {
+			c.Sealed.Identity = filepath.Join(keyDir(t), "pipe")
+			if err := syscall.Mkfifo(c.Sealed.Identity, 0o400); err != nil {
+				t.Fatal(err)
+			}
+		}, `"KEY" is not a file`},
 		"no identity": {func(t *testing.T, c *config.Config) {
 			c.Sealed.Identity = writeKey(t, keyDir(t), "# age\nAGE-SECRET-KEY-1CANARY\n", 0o400)
 		}, `line 2 of "KEY" is not an age identity: want AGE-SECRET-KEY-1... or AGE-PLUGIN-NAME-1...`},

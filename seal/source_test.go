@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +32,28 @@ type run struct {
 	reads *watch.Reads
 	kms   secret.Snapshot
 	errs  map[secret.ID]error
-	log   strings.Builder // to be read after synctest.Wait
+	log   lines
+}
+
+// lines is a log that one writes while another reads: synctest orders their time, and
+// not their memory.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// take gives what was written since the last time.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
 }
 
 var both = []secret.ID{id("a"), id("b")}
@@ -91,8 +113,7 @@ func (r *run) poll(t *testing.T, ids ...secret.ID) {
 
 func (r *run) lines() []string {
 	synctest.Wait()
-	text := strings.TrimSpace(r.log.String())
-	r.log.Reset()
+	text := strings.TrimSpace(r.log.take())
 	if text == "" {
 		return nil
 	}

@@ -6,7 +6,7 @@ set -eu
 runs=$1 limit=$(($(echo "$2" | sed 's/m$/*60/; s/s$//; s/h$/*3600/'))) race=${3-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-processes='^Test(Unseen|EndsTheSame|Inexact|EverySignal|FaultSignals|ExitStatus|ReapsOrphans|Leftovers|TermDuringFetch|ClosedStderr|Killed|InheritsIgnoredChild|Nohup|ListenPID|OtherUser|Stops|Reraise|Terminal.*)$'
+processes='^Test(Unseen|UnseenInContainer|EndsTheSame|Inexact|EverySignal|FaultSignals|ExitStatus|ReapsOrphans|Leftovers|TermDuringFetch|ClosedStderr|StalledStderr|HandledStopSignal|Killed|InheritsIgnoredChild|Nohup|ListenPID|OtherUser|Stops|Reraise|Terminal.*)$'
 go test -c $race -o "$dir/kmsrun.test" ./cmd/kmsrun
 go test -c $race -o "$dir/inject.test" ./inject
 go test -c $race -o "$dir/proc.test" ./internal/proc

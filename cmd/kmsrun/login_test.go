@@ -154,7 +154,7 @@ func stressTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("KMSRUN_TEST_STRESS")
 	if text == "" {
-		return 3 * sessionLife
+		return 4 * sessionLife
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -57,6 +59,38 @@ func TestPoke(t *testing.T) {
 	}
 	r.awaitOutput("started\nstarted\n")
 	r.await("the status afterwards", func() bool { return told() == "app=v1 ok, db=v2 ok, start 2, restart" })
+	_ = r.Process.Signal(syscall.SIGTERM)
+	if got := r.wait(); got != 0 {
+		t.Errorf("exit status: got %d, want 0", got)
+	}
+}
+
+// TestPokeByEvent: an event of EventBridge is a poke, and so is any other body, of any size.
+func TestPokeByEvent(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.put(t, "db", "v0", canary("zero"))
+	socket := filepath.Join(shm(t), "http.sock")
+	r := start(t, s.environ(), "exec", "--interval", "24h", "--on-file-change", "SIGHUP", "--dir", filepath.Join(shm(t), "files"), "-f", "db=kms://db", "--listen", "unix:"+socket,
+		"--", "sh", "-c", `trap 'exit 0' TERM; trap 'echo told' HUP; echo started; while :; do sleep 0.02; done`)
+	r.awaitOutput("started\n")
+	event := `{"id":"45ef4dewdwe1-7c35-447a-bd93-fab****","source":"acs.kms","specversion":"1.0","subject":"acs.kms:cn-hangzhou:123456789098****:215672","time":"2026-11-19T21:04:41+08:00",
+"type":"kms:Secret:RotateSecret:Success","aliyunaccountid":"123456789098****","datacontenttype":"application/json;charset=utf-8","data":{"resourceName":"another","regionId":"cn-hangzhou"}}`
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	for i, body := range []string{event, "{", strings.Repeat("x", 200<<10)} {
+		s.put(t, "db", "v"+strconv.Itoa(i+1), canary("one")+strconv.Itoa(i))
+		response, err := client.Post("http://localhost/-/refresh", "application/cloudevents+json; charset=utf-8", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusAccepted {
+			t.Errorf("%.20s: got %s, want 202", body, response.Status)
+		}
+		r.await("the signal", func() bool { return strings.Count(r.out.String(), "told") == i+1 })
+	}
 	_ = r.Process.Signal(syscall.SIGTERM)
 	if got := r.wait(); got != 0 {
 		t.Errorf("exit status: got %d, want 0", got)

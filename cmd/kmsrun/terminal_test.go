@@ -206,6 +206,13 @@ func TestTerminalPipeline(t *testing.T) {
 	s.shows("[1]+  Stopped")
 	s.types("fg")
 	s.shows("CONT")
+	s.keys("C-c")
+	s.await("a second INT", func(screen string) bool { return strings.Count(screen, "^CINT") == 2 })
+	s.keys("C-\\")
+	s.await("the shell", func(string) bool { return s.foreground() == "bash" })
+	if screen := s.tmux("capture-pane", "-p", "-S", "-"); strings.Contains(screen, "\nINT") || strings.Count(screen, "CONT\n") != 1 {
+		t.Errorf("what the terminal sends to all came twice:\n%s", screen)
+	}
 }
 
 // TestTerminalLeader: as the first process of a session there is no shell that could

@@ -1,7 +1,10 @@
 package proc
 
 import (
+	"bytes"
+	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,4 +24,16 @@ func StopSelf(s syscall.Signal) {
 		defer asfound.Unblock(s)()
 	}
 	_ = unix.Tgkill(syscall.Getpid(), syscall.Gettid(), s) // takes effect before it returns
+}
+
+// parentOf is the parent of another process; 0 where that can't be told.
+func parentOf(pid int) int {
+	stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	// Behind the name of the command, in parentheses, which may hold anything: state, parent.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(string(fields[1]))
+	return parent
 }

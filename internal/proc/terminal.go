@@ -91,11 +91,20 @@ func piped(fd int) bool {
 }
 
 // Orphaned tells whether no shell looks after our process group: the kernel does not
-// let a terminal stop such a group.
+// let a terminal stop such a group. Where a script runs us in its own group, it is the
+// script's parent that looks after both.
 func Orphaned() bool {
-	parent := syscall.Getppid()
 	session, err := unix.Getsid(0)
-	theirs, theirErr := unix.Getsid(parent)
-	group, _ := syscall.Getpgid(parent)
-	return err != nil || theirErr != nil || session != theirs || group == syscall.Getpgrp()
+	if err != nil {
+		return true
+	}
+	for pid := syscall.Getppid(); pid > 0; pid = parentOf(pid) {
+		if theirs, err := unix.Getsid(pid); err != nil || theirs != session {
+			return true
+		}
+		if group, _ := syscall.Getpgid(pid); group != syscall.Getpgrp() {
+			return false
+		}
+	}
+	return true
 }
