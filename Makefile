@@ -53,7 +53,7 @@ lint:
 skips: ## one loud line for each thing that is not here, and that some test wants
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
-	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx: no nginx (make deps installs it)'
+	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx, beside a sidecar too: no nginx (make deps installs it)'
 	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
 	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || echo 'SKIPPED: examples/compose: no docker-compose (make deps installs it)'
@@ -63,7 +63,7 @@ skips: ## one loud line for each thing that is not here, and that some test want
 	@unshare --pid --fork --mount-proc true 2>/dev/null || echo 'SKIPPED: kmsrun as PID 1 of a namespace: none can be made here'
 	@command -v java >/dev/null || echo "SKIPPED: Java's reading of properties files: no java"
 	@command -v node >/dev/null || echo "SKIPPED: node's reading of dotenv files: no node"
-	@docker info >/dev/null 2>&1 || echo "SKIPPED: the image, and docker's reading of env-files: no Docker engine answers"
+	@docker info >/dev/null 2>&1 || echo "SKIPPED: the image, a pod with a sidecar, and docker's reading of env-files: no Docker engine answers"
 
 fuzz: ## every fuzz target for FUZZTIME; in make test for a count of runs
 	@test/fuzz.sh $(FUZZTIME) ./secret ./config ./emulator ./render ./internal/jmes

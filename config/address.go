@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,4 +77,19 @@ func (h HTTP) Address() (network, address string, err error) {
 func (h HTTP) Loopback() bool {
 	network, address, err := h.Address()
 	return err == nil && (network == "unix" || IsLoopback(address))
+}
+
+// LoadHTTP reads the endpoint alone, for those who ask a kmsrun that runs: what else its
+// declaration says, and lacks here, is not their affair.
+func LoadHTTP(src Source) (HTTP, error) {
+	c, d := Default(), newDecoder(src)
+	if src.File != "" {
+		d.decodeFile(src, &c)
+	}
+	d.override(src, &c)
+	d.validateHTTP(&c)
+	d.faults = slices.DeleteFunc(d.faults, func(f *Fault) bool {
+		return f.File != "" && f.Key != "" && f.Key != "http" && !strings.HasPrefix(f.Key, "http.")
+	})
+	return c.HTTP, d.faults.err()
 }

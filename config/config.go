@@ -55,7 +55,7 @@ type Files struct {
 	Mode       Mode            `yaml:"mode"`         // of each file
 	DirMode    DirMode         `yaml:"dir_mode"`     // auto: 0700, or 0711 when an owner differs from ours
 	Owner      Owner           `yaml:"owner"`        // of each file; empty: child.user and group, else ours
-	KeepOnExit string          `yaml:"keep_on_exit"` // auto | true | false; auto: exec removes its files, --once leaves them
+	KeepOnExit string          `yaml:"keep_on_exit"` // auto | true | false; auto: exec removes its files, --once and sidecar leave them
 	Grace      time.Duration   `yaml:"grace"`        // how long a generation stays after the flip away from it
 	Items      map[string]Item `yaml:"items"`        // by path below the directory
 }

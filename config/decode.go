@@ -47,12 +47,12 @@ func (d *decoder) whereIs(key string) Fault {
 }
 
 // mark remembers where a key was set. An override sets one key, and not the maps
-// around it: what is wrong beside it is not the override's fault.
+// around it, unless it says a map: what is wrong beside it is not the override's fault.
 func (d *decoder) mark(key string, name, value *yaml.Node) {
 	switch {
 	case d.origin == "":
 		d.where[key] = Fault{File: d.file, Line: name.Line, Key: key}
-	case value.Kind == yaml.ScalarNode:
+	case value.Kind == yaml.ScalarNode, value.Style == yaml.FlowStyle:
 		d.where[key] = Fault{Key: d.origin}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -26,6 +27,7 @@ type Source struct {
 	Environ   []string   // the inherited environment, NAME=value
 	Stage     string     // of references that say none; empty: ACSCurrent
 	Terminal  bool       // stdin is a terminal: on_change.env defaults to none
+	Sidecar   bool       // there is no program: what is for one is a fault
 
 	// ReadFile reads the declaration; nil is os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
@@ -45,15 +47,11 @@ func Load(src Source) (Config, error) {
 	if src.Terminal {
 		c.OnChange.Env = "none"
 	}
-	d := &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
+	d := newDecoder(src)
 	if src.File != "" {
 		d.decodeFile(src, &c)
 	}
-	for _, o := range src.Overrides {
-		d.origin = o.From
-		c.forgetTemplate(o.Key)
-		d.decode(nest(o.Key, o.Value), reflect.ValueOf(&c).Elem(), "")
-	}
+	d.override(src, &c)
 	if c.Files.Owner == (Owner{}) { // else the program could not read what it is given
 		c.Files.Owner = Owner{User: c.Child.User, Group: c.Child.Group}
 	}
@@ -65,24 +63,56 @@ func Load(src Source) (Config, error) {
 	if c.KMS.Region == "" {
 		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION", "ALICLOUD_REGION_ID", "ALICLOUD_REGION")
 	}
-	if c.ScanEnv {
+	if c.ScanEnv && !src.Sidecar {
 		d.scan(&c, src.Environ)
 	}
 	d.instance = !strings.EqualFold(firstVariable(src.Environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "ALICLOUD_ECS_METADATA_DISABLED"), "true")
 	d.validate(&c)
+	if src.Sidecar {
+		d.validateSidecar(&c)
+	}
 	return c, d.faults.err()
 }
 
-// forgetTemplate makes way for an override of a file that the declaration makes in
-// another way.
-func (c *Config) forgetTemplate(key []string) {
-	if len(key) != 3 || key[0] != "files" || key[1] != "items" {
-		return
+func newDecoder(src Source) *decoder {
+	return &decoder{where: map[string]Fault{}, faulted: map[string]bool{}, stage: cmp.Or(src.Stage, secret.StageCurrent)}
+}
+
+func (d *decoder) override(src Source, c *Config) {
+	for _, o := range src.Overrides {
+		d.origin = o.From
+		d.forget(c, o.Key)
+		d.decode(nest(o.Key, o.node()), reflect.ValueOf(c).Elem(), "")
 	}
-	if item, ok := c.Files.Items[key[2]]; ok && item.Template+item.TemplateText != "" {
-		item.Template, item.TemplateText = "", ""
-		c.Files.Items[key[2]] = item
+}
+
+// forget makes way for an override of what the declaration says in another way: a file
+// that it makes of a template, and an action.
+func (d *decoder) forget(c *Config, key []string) {
+	switch path := strings.Join(key, "."); {
+	case path == fileAction:
+		c.OnChange.Files = FileAction{}
+		maps.DeleteFunc(d.where, func(key string, _ Fault) bool { return strings.HasPrefix(key, path) })
+	case len(key) == 3 && key[0] == "files" && key[1] == "items":
+		if item, ok := c.Files.Items[key[2]]; ok && item.Template+item.TemplateText != "" {
+			item.Template, item.TemplateText = "", ""
+			c.Files.Items[key[2]] = item
+		}
 	}
+}
+
+// fileAction is the key whose override may be a map, in YAML's braces.
+const fileAction = "on_change.files"
+
+// node is what the override says.
+func (o Override) node() *yaml.Node {
+	if strings.Join(o.Key, ".") == fileAction && strings.HasPrefix(strings.TrimSpace(o.Value), "{") {
+		var document yaml.Node
+		if err := yaml.Unmarshal([]byte(o.Value), &document); err == nil && len(document.Content) == 1 {
+			return document.Content[0]
+		}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: o.Value}
 }
 
 func (d *decoder) decodeFile(src Source, c *Config) {
@@ -145,9 +175,8 @@ func syntaxFault(path string, err error) *Fault {
 	return f
 }
 
-// nest makes the YAML of one override: {a: {b: value}} for the key a, b.
-func nest(key []string, value string) *yaml.Node {
-	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+// nest makes the YAML of one override: {a: {b: node}} for the key a, b.
+func nest(key []string, node *yaml.Node) *yaml.Node {
 	for _, name := range slices.Backward(key) {
 		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
 			{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, node,

@@ -86,7 +86,7 @@ func TestTakesTheNextVersion(t *testing.T) {
 	r := begin(t, v, fast+"env: {A: kms://a}\nhealth: {settle: 300ms}", dies)
 	r.says("start one")
 	v.put("a", "v2", "bad")
-	r.logs("reason=rollback")
+	r.await("the rollback", func() bool { return strings.Count(r.said(), "start one\n") == 2 })
 	v.put("a", "v3", "three")
 	r.says("start three")
 	r.logs("the program does well with the new secrets")

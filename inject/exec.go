@@ -30,7 +30,7 @@ const (
 // Plan is all that a run needs.
 type Plan struct {
 	Config  config.Config
-	Argv    []string
+	Argv    []string // empty: a sidecar, which has no program
 	Environ []string // of the program, less what the declaration adds
 	Once    bool     // become the program: no watching, no second process
 
@@ -92,16 +92,19 @@ func (e *Exec) State() metrics.State {
 				return ctx.Err()
 			}
 		},
-		Refresh: func() bool {
-			watcher := e.watcher.Load()
-			if watcher != nil {
-				watcher.Poke()
-			}
-			return watcher != nil
-		},
-		Hold:   e.setHold,
-		Status: e.status,
+		Refresh: e.poke,
+		Hold:    e.setHold,
+		Status:  e.status,
 	}
+}
+
+// poke asks for a poll now; false when nothing is watched.
+func (e *Exec) poke() bool {
+	watcher := e.watcher.Load()
+	if watcher != nil {
+		watcher.Poke()
+	}
+	return watcher != nil
 }
 
 // Run fetches, renders, publishes and starts the program, and returns how it
@@ -126,6 +129,7 @@ func (e *Exec) Run() (Status, error) {
 	f := first{exec: e}
 	snapshot, generation, status, err := f.get(path)
 	if err == nil && status.Signal == 0 {
+		f.look(dir, generation)
 		err = publish(dir, generation, time.Now())
 	}
 	if err != nil || status.Signal != 0 {
@@ -136,7 +140,7 @@ func (e *Exec) Run() (Status, error) {
 	if e.Once {
 		return e.become(program, dir, generation, f.kept)
 	}
-	return e.watchOver(program, dir, snapshot, generation, f.kept)
+	return e.watchOver(program, dir, snapshot, generation, f)
 }
 
 // become turns this process into the program. Its files stay, and stay locked. It
@@ -175,15 +179,18 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 	return Status{}, err
 }
 
-// watchOver starts the program and stays with it to its end.
-func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, kept []os.Signal) (Status, error) {
-	program.terminal = proc.OpenTerminal()
+// watchOver starts the program and stays with it to its end. A sidecar has none, and ends
+// when it is asked to.
+func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snapshot, generation render.Generation, f first) (Status, error) {
+	if !e.sidecar() {
+		program.terminal = proc.OpenTerminal()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &loop{Exec: e, ctx: ctx, dir: dir, memory: memoryFiles{}, program: program, snapshot: snapshot, generation: generation}
-	defer func() { e.finish(l.dir) }()
+	defer func() { e.finish(l.dir, l.mailboxes.left()) }()
 	defer l.watching.Wait()
 	defer cancel()
-	for _, s := range kept {
+	for _, s := range f.kept {
 		if number, ok := s.(syscall.Signal); ok {
 			l.kept = append(l.kept, number)
 		}
@@ -191,7 +198,9 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	if proc.Lacks != "" {
 		e.Log.Info("this platform can't do everything for the program", "lacks", proc.Lacks)
 	}
-	if err := l.start(startedFirst); err != nil {
+	if e.sidecar() {
+		l.attend(f.stale)
+	} else if err := l.start(startedFirst); err != nil {
 		return Status{}, err
 	}
 	e.started.Store(true)
@@ -225,10 +234,14 @@ func remove(dir *render.Dir) {
 }
 
 // finish removes the files at the end, or leaves them if the declaration says so.
-func (e *Exec) finish(dir *render.Dir) {
-	if dir == nil || e.Config.Files.KeepOnExit != "true" {
+func (e *Exec) finish(dir *render.Dir, untold bool) {
+	keep := e.Config.Files.KeepOnExit == "true" || e.Config.Files.KeepOnExit == "auto" && e.sidecar()
+	if dir == nil || !keep {
 		remove(dir)
 		return
+	}
+	if untold && e.sidecar() {
+		e.leaveWord(dir)
 	}
 	if err := dir.Keep(); err != nil {
 		e.Log.Warn("the next kmsrun may remove the files that are left", "dir", dir.Path(), "err", err)

@@ -8,7 +8,7 @@ func (l *loop) expire() {
 		return
 	}
 	l.expired, l.stop.aim = true, stopToExit
-	l.Log.Error("the secrets are too old to go on with; stopping the program", "max_stale", l.Config.Watch.MaxStale, "status", StatusTemporary)
+	l.Log.Error("the secrets are too old to go on with; ending", "max_stale", l.Config.Watch.MaxStale, "status", StatusTemporary)
 	if !l.stop.begun() {
 		l.beginStop()
 	}

@@ -19,6 +19,8 @@ import (
 type first struct {
 	exec *Exec
 	kept []os.Signal // that came meanwhile, for the program
+
+	stale []string // files of a predecessor of a sidecar that had other content
 }
 
 // saysItWaits is how long a start may take before a line says what it waits for.
@@ -41,7 +43,7 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 	for {
 		select {
 		case <-slow:
-			f.exec.Log.Warn("still waiting for KMS; the program starts when every secret was read",
+			f.exec.Log.Warn("still waiting for KMS; nothing is published or started before every secret was read",
 				"start_timeout", f.exec.Config.KMS.StartTimeout, "err", f.waitsFor())
 		case r := <-results:
 			return r.snapshot, r.generation, Status{}, r.err

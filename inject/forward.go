@@ -9,6 +9,10 @@ import (
 
 // forward passes a signal on. A planned restart does not outlive a request to end.
 func (l *loop) forward(s syscall.Signal) {
+	if l.sidecar() {
+		l.hear(s)
+		return
+	}
 	if s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT {
 		l.asked = true
 	}

@@ -13,14 +13,14 @@ import (
 	"github.com/kmsrun/kmsrun/secret"
 )
 
-// loop is the program running, and everything that may happen to it. Its fields
+// loop is the program running, or a sidecar, and everything that may happen to it. Its fields
 // belong to the goroutine of run.
 type loop struct {
 	*Exec
 	dir      *render.Dir // nil without files
 	memory   memoryFiles
 	program  program
-	child    *proc.Process
+	child    *proc.Process // nil in a sidecar
 	starts   int
 	ctx      context.Context // of everything that is watched
 	watching sync.WaitGroup

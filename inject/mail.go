@@ -2,6 +2,7 @@ package inject
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/kmsrun/kmsrun/config"
@@ -19,6 +20,11 @@ type mailboxes []mailbox
 type mailbox struct {
 	action config.FileAction
 	*notify.Mailbox
+}
+
+// left tells, when all have ended, whether there is news that was not told.
+func (all mailboxes) left() bool {
+	return slices.ContainsFunc(all, func(m mailbox) bool { return m.Left() })
 }
 
 // send leaves news for the recipient of an action.

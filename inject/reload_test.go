@@ -15,6 +15,20 @@ import (
 func beginReloading(t *testing.T, v *vault, declaration, script string) *run {
 	t.Helper()
 	r := prepare(t, v, declaration, script)
+	r.startReloading()
+	return r
+}
+
+// beginReloadingAlone is the same for a sidecar.
+func beginReloadingAlone(t *testing.T, v *vault, declaration string) *run {
+	t.Helper()
+	r := prepare(t, v, declaration, "")
+	r.exec.Argv = nil
+	r.startReloading()
+	return r
+}
+
+func (r *run) startReloading() {
 	file := filepath.Join(r.dir, "kmsrun.yaml")
 	r.exec.Reload = func() (config.Config, error) {
 		c, err := config.Load(config.Source{File: file, Environ: []string{"ALIBABA_CLOUD_REGION_ID=cn-test"}})
@@ -24,7 +38,6 @@ func beginReloading(t *testing.T, v *vault, declaration, script string) *run {
 	r.exec.Inputs = func(config.Config) []string { return []string{file} }
 	r.exec = NewExec(r.exec.Plan)
 	r.start()
-	return r
 }
 
 func (r *run) edit(declaration string) {

@@ -107,6 +107,10 @@ func (l *loop) stopTo(a aim, change render.Change) {
 // beginStop begins a planned stop, if the program can be started again.
 func (l *loop) beginStop() {
 	l.stop.planned = nil
+	if l.sidecar() {
+		l.stop.phase = ended
+		return
+	}
 	if l.child.Ended() {
 		return // by itself, as run is about to hear
 	}

@@ -29,12 +29,22 @@ func TestNoChangeWritesNothing(t *testing.T) {
 	r.exec = NewExec(r.exec.Plan)
 	r.start()
 	r.says("start ")
-	dir := r.exec.Config.Files.Dir
+	check := stillness(t, r.exec.Config.Files.Dir)
+	r.await("ten polls", func() bool { return polls.Load() >= 10 })
+	check()
+	r.signals <- syscall.SIGTERM
+	if _, err := r.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// stillness fails the test if anything below dir is written until it is called.
+func stillness(t *testing.T, dir string) (check func()) {
+	t.Helper()
 	w, err := fsnotify.NewBufferedWatcher(1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
 			err = w.Add(path)
@@ -44,19 +54,18 @@ func TestNoChangeWritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.await("ten polls", func() bool { return polls.Load() >= 10 })
-	last := filepath.Join(dir, "last") // whose event is behind all others
-	if err := os.WriteFile(last, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for event := range w.Events {
-		if event.Name == last {
-			break
+	return func() {
+		t.Helper()
+		defer w.Close()
+		last := filepath.Join(dir, "last") // whose event is behind all others
+		if err := os.WriteFile(last, nil, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		t.Errorf("got %s, want nothing written", event)
-	}
-	r.signals <- syscall.SIGTERM
-	if _, err := r.wait(); err != nil {
-		t.Error(err)
+		for event := range w.Events {
+			if event.Name == last {
+				break
+			}
+			t.Errorf("got %s, want nothing written", event)
+		}
 	}
 }

@@ -131,7 +131,10 @@ func (l *loop) advise(change render.Change, act action) {
 	untold := func(file string) bool { return kindOf(l.Config.ActionOf(file)) == actNone }
 	if act == actNone && slices.ContainsFunc(change.Files, untold) && !l.told.files {
 		l.told.files = true
-		l.Log.Info("files changed; a program that does not watch them can be told with "+
-			"on_change.files: a signal, or restart", "files", change.Files)
+		how := "a signal, or restart"
+		if l.sidecar() {
+			how = "{signal, process}, {signal, pid_file}, exec, http or touch"
+		}
+		l.Log.Info("files changed; a program that does not watch them can be told with on_change.files", "one_of", how, "files", change.Files)
 	}
 }

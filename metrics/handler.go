@@ -90,10 +90,9 @@ func limit(settings config.HTTP, next http.Handler) http.Handler {
 // and on a listener in the clear beyond loopback not at all, unless insecure.
 func protect(settings config.HTTP, next http.HandlerFunc) http.Handler {
 	network, _, _ := settings.Address()
-	inTheClear := !settings.Loopback() && settings.TLSCert == "" && !settings.Insecure
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case inTheClear:
+		case inTheClear(settings):
 			answer(w, http.StatusForbidden, "not served beyond loopback without TLS: set http.tls_cert, or http.insecure")
 		case network == "unix", settings.Loopback() && settings.TokenFile == "":
 			next(w, r)
@@ -106,6 +105,12 @@ func protect(settings config.HTTP, next http.HandlerFunc) http.Handler {
 			next(w, r)
 		}
 	}))
+}
+
+// inTheClear tells whether others could read what is said to a listener, and nobody said that
+// they may.
+func inTheClear(settings config.HTTP) bool {
+	return !settings.Loopback() && settings.TLSCert == "" && !settings.Insecure
 }
 
 // hasToken reads the file at each request, since tokens rotate. An unreadable or

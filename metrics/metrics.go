@@ -82,6 +82,11 @@ func New(version string) *Metrics {
 	for _, result := range []string{"published", "unchanged", "failed", "refused", "rolled_back"} {
 		m.generations.WithLabelValues(result) // at zero: an alert sees no increase in a series that begins at 1
 	}
+	for _, action := range []string{"touch", "signal", "exec", "http"} {
+		for _, result := range []string{"ok", "failed"} {
+			m.notified.WithLabelValues(action, result)
+		}
+	}
 	return m
 }
 

@@ -25,6 +25,8 @@ func each() *Metrics {
 	m.ChildStarted("start")
 	m.ChildSignalled("forwarded")
 	m.EnvStale(true)
+	m.Notified("signal", true)
+	m.Notified("http", false)
 	m.Stale("prod/db", "ACSCurrent", true)
 	m.SecretFailed("prod/db", "ACSCurrent", "access denied")
 	m.FromSealed(2)

@@ -18,7 +18,8 @@ import (
 // State is what the endpoint asks the running program. The funcs are called from
 // many goroutines.
 type State struct {
-	// Started tells whether the first generation is published and the program runs.
+	// Started tells whether the first generation is published and the program, if there is
+	// one, runs.
 	Started func() bool
 	// Alive returns nil if the main loop turns, within ctx.
 	Alive func(ctx context.Context) error

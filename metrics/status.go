@@ -9,9 +9,9 @@ import (
 // Status is what GET /status tells. It holds no value of a secret.
 type Status struct {
 	Version string   `json:"version"` // of kmsrun
-	Started bool     `json:"started"` // the first generation is published, and the program was started
+	Started bool     `json:"started"` // the first generation is published, and the program, if there is one, was started
 	Secrets []Secret `json:"secrets"`
-	Child   *Child   `json:"child,omitempty"`       // the program; absent before its start
+	Child   *Child   `json:"child,omitempty"`       // the program; absent before its start, and in a sidecar
 	Action  *Action  `json:"last_action,omitempty"` // the last that a change caused
 	Held    []string `json:"held,omitempty"`        // the versions that are held back, and why
 	OnHold  bool     `json:"on_hold"`               // nothing is published or restarted until the release

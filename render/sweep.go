@@ -89,7 +89,7 @@ func (d *Dir) Remove() {
 }
 
 func (d *Dir) removeFiles() {
-	for _, name := range append(d.links, dataLink, newDataLink, keptMark) {
+	for _, name := range append(d.links, dataLink, newDataLink, keptMark, untoldMark) {
 		_ = d.root.Remove(name)
 	}
 	entries, _ := fs.ReadDir(d.root.FS(), ".")

@@ -18,7 +18,8 @@ import (
 
 const checkLong = `Check a declaration without asking KMS or starting anything, and explain it: which
 variable and file comes from which secret, what a change of it will do, and what is
-doubtful. It takes the flags of exec, and never prints a value.
+doubtful. It takes the flags of exec, and never prints a value. With --sidecar it
+checks what kmsrun sidecar would say.
 
 The exit status is 0 when the declaration is fine, 2 when it or the command line is
 wrong.`
@@ -53,6 +54,7 @@ func checkCommand() *cobra.Command {
 	flags.SetInterspersed(false)
 	addExec(flags)
 	flags.String("output", "text", "`format` of the answer: text or json")
+	flags.Bool("sidecar", false, "check it as a declaration of kmsrun sidecar")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return wrong(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
@@ -91,6 +93,9 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 			_ = writeJSON(cmd.OutOrStdout(), checked{Faults: faultsOf(err)}) // stderr tells it too
 		}
 		return err
+	}
+	if sidecar, _ := flags.GetBool("sidecar"); sidecar && len(argv) > 0 {
+		return fmt.Errorf("--sidecar: a sidecar has no command, got %q", argv[0])
 	}
 	once, _ := flags.GetBool("once")
 	if once && c.HTTP.Listen != "" {

@@ -64,13 +64,18 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 var errOnceListens = errors.New("--once leaves no process that could serve http.listen: want one of them")
 
 func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
+	if len(argv) == 0 {
+		return inject.Status{}, errors.New("no command: want kmsrun exec [flags] -- COMMAND [ARG...]")
+	}
+	return attend(flags, argv, out)
+}
+
+// attend runs a program, or without one a sidecar, to the end.
+func attend(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
 	processes := proc.New() // before anything secret is in memory
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
-	}
-	if len(argv) == 0 {
-		return inject.Status{}, errors.New("no command: want kmsrun exec [flags] -- COMMAND [ARG...]")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -83,6 +88,7 @@ func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, e
 	if err != nil {
 		return inject.Status{}, err
 	}
+	source.Sidecar = len(argv) == 0
 	declared := &declaration{source: source}
 	c, err := declared.load()
 	if err != nil {
@@ -127,6 +133,7 @@ func sourceOf(flags *pflag.FlagSet, dev *devEmulator) (config.Source, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	source.Stage, _ = flags.GetString("stage")
+	source.Sidecar, _ = flags.GetBool("sidecar")
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
 		return config.Source{}, err
@@ -175,12 +182,12 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 	if pass, _ := flags.GetBool("pass-credentials"); pass {
 		drop = nil
 	}
-	if pristine, err := flags.GetBool("pristine"); pristine || err != nil { // a command without the flag starts no program
+	if pristine, _ := flags.GetBool("pristine"); pristine || plan.Processes == nil { // nil: nothing is started
 		return sealed, nil
 	}
 	var dropped []string
 	plan.Environ, dropped = inject.Environ(environ(), drop)
-	if len(dropped) > 0 {
+	if len(dropped) > 0 && len(plan.Argv) > 0 {
 		plan.Log.Info("the program does not inherit the access key; --pass-credentials passes it", "variables", dropped)
 	}
 	return sealed, nil

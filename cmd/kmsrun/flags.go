@@ -27,7 +27,7 @@ var settings = []struct {
 	{"dir", "`directory` for files, in memory (default: the first usable of $RUNTIME_DIRECTORY, /run/kmsrun, $XDG_RUNTIME_DIR/kmsrun, /dev/shm)", []string{"files", "dir"}},
 	{"interval", "`duration` between two polls of a secret (default 60s)", []string{"watch", "interval"}},
 	{"on-env-change", "`action` when a variable changed: restart (default), exit or none", []string{"on_change", "env"}},
-	{"on-file-change", "`action` when only files changed: none (default), restart or a signal such as SIGHUP", []string{"on_change", "files"}},
+	{"on-file-change", "`action` when only files changed: none (default), restart, a signal such as SIGHUP, or one for others such as {http: URL}", []string{"on_change", "files"}},
 	{"stop-signal", "`signal` that stops the program for a restart (default SIGTERM)", []string{"child", "stop_signal"}},
 	{"stop-timeout", "`duration` from that signal to SIGKILL (default 30s)", []string{"child", "stop_timeout"}},
 }
@@ -72,7 +72,7 @@ func readTwins(flags *pflag.FlagSet) error {
 	var fault error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(twin(f.Name)) // an empty one says nothing, as compose files pass unset variables
-		if f.Changed || value == "" || f.Name == "help" || fault != nil {
+		if _, done := f.Annotations[fromTwin]; done || f.Changed || value == "" || f.Name == "help" || fault != nil {
 			return
 		}
 		values := []string{value}

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,12 +42,12 @@ func run(args []string) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(execCommand(out, &status), renderCommand(out, &status), checkCommand(), installCommand(), schemaCommand(), emulatorCommand(out), versionCommand())
+	root.AddCommand(execCommand(out, &status), sidecarCommand(out, &status), renderCommand(out, &status), statusCommand(), checkCommand(), installCommand(), schemaCommand(), emulatorCommand(out), versionCommand())
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	if err := root.Execute(); err != nil {
+	if err := root.ExecuteContext(context.Background()); err != nil {
 		report(out, err)
 		return statusOf(err)
 	}

@@ -59,7 +59,7 @@ func TestExitWhenStale(t *testing.T) {
 	if got := r.wait(); got != 124 || r.out.String() != "ready\nasked\n" {
 		t.Errorf("got status %d, output %q; want 124, and the program asked to end", got, r.out.String())
 	}
-	if got := strings.Count(r.err.String(), `level=ERROR msg="the secrets are too old to go on with; stopping the program" max_stale=300ms status=124`); got != 1 {
+	if got := strings.Count(r.err.String(), `level=ERROR msg="the secrets are too old to go on with; ending" max_stale=300ms status=124`); got != 1 {
 		t.Errorf("lines about the end: got %d, want 1 in\n%s", got, r.err.String())
 	}
 }

@@ -105,6 +105,7 @@ type Mailbox struct {
 	news chan News // of one
 	tell Func
 	said func(news News, err error, again time.Duration)
+	left bool // Run ended before the news at hand was told
 }
 
 // NewMailbox makes a mailbox. It calls said after each try, from its own goroutine;
@@ -137,10 +138,14 @@ func (m *Mailbox) Run(ctx context.Context) {
 	}
 }
 
+// Left tells, when Run has ended, whether there is news that was not told.
+func (m *Mailbox) Left() bool { return m.left || len(m.news) > 0 }
+
 func (m *Mailbox) deliver(ctx context.Context, news News) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := m.tell(ctx, news)
 		if ctx.Err() != nil {
+			m.left = err != nil
 			return
 		}
 		if _, mend := errors.AsType[*Temporary](err); !mend {
@@ -150,6 +155,7 @@ func (m *Mailbox) deliver(ctx context.Context, news News) {
 		m.said(news, err, pause)
 		select {
 		case <-ctx.Done():
+			m.left = true
 			return
 		case later := <-m.news:
 			news, pause = news.and(later), firstPause/2

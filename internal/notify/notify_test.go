@@ -193,7 +193,7 @@ func TestSignalOthers(t *testing.T) {
 		t.Errorf("another process of that number: it died of %v", got)
 	}
 	for text, want := range map[string]string{
-		"1": "which is the init process: that is never signalled", strconv.Itoa(os.Getpid()): "which is kmsrun itself: that is never signalled",
+		"1": "which is the init process (or a program's own number, in a PID namespace that is not shared): that is never signalled", strconv.Itoa(os.Getpid()): "which is kmsrun itself: that is never signalled",
 		"x": "does not hold the number of a process", "-5": "does not hold the number of a process",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

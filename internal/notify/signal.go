@@ -31,7 +31,7 @@ func whose(pid int) string {
 	if pid == os.Getpid() {
 		return "kmsrun itself"
 	}
-	return "the init process"
+	return "the init process (or a program's own number, in a PID namespace that is not shared)"
 }
 
 // SignalProcess signals the process that runs an executable of this name, or of this

@@ -55,7 +55,7 @@ const (
 	OurGroup                     // ours
 )
 
-// Process is one started program.
+// Process is one started program. A nil one is none: it has not ended and never will.
 type Process struct {
 	pid     int
 	ownsPID bool // its group is its own
@@ -78,14 +78,29 @@ func (p *Process) PID() int { return p.pid }
 func (p *Process) OwnGroup() bool { return p.ownsPID }
 
 // Done is closed when the process has ended and its status is known.
-func (p *Process) Done() <-chan struct{} { return p.done }
+func (p *Process) Done() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.done
+}
 
 // Status is how the process ended. It is valid once Done is closed.
-func (p *Process) Status() Status { return p.status }
+func (p *Process) Status() Status {
+	if p == nil {
+		return Status{}
+	}
+	return p.status
+}
 
 // Stopped gets the signal that stopped the process, as ^Z does; the latest, if
 // nobody took the one before.
-func (p *Process) Stopped() <-chan syscall.Signal { return p.stops }
+func (p *Process) Stopped() <-chan syscall.Signal {
+	if p == nil {
+		return nil
+	}
+	return p.stops
+}
 
 // Signal sends a signal to the process. One that comes too late is no fault, and
 // never hits another process: until the table has reaped it, under the same lock,

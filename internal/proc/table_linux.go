@@ -132,6 +132,9 @@ func (t *Table) reap() {
 
 // Ended tells whether the process has ended, be it that nobody took notice yet.
 func (p *Process) Ended() bool {
+	if p == nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reaped {

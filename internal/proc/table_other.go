@@ -48,6 +48,9 @@ func (p *Process) wait() {
 
 // Ended tells whether the process has ended and its status is known.
 func (p *Process) Ended() bool {
+	if p == nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.reaped

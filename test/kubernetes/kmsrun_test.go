@@ -9,55 +9,23 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/go-multierror"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kmsrun/kmsrun/config"
 )
 
-// stillToCome lists what the examples use and kmsrun does not know yet. A line whose fault is
-// gone is a failure too, so that the list ends empty.
-var stillToCome = []string{
-	`sidecar: no command "sidecar"`,
-	`chart-sidecar: no command "sidecar"`,
-}
-
-// kmsrun is a built binary, and what it would say to the examples, each fault once.
-type kmsrun struct {
-	binary string
-	faults map[string]bool
-}
+// kmsrun is a built binary.
+type kmsrun struct{ binary string }
 
 func newKmsrun(t *testing.T) kmsrun {
 	t.Helper()
-	k := kmsrun{filepath.Join(t.TempDir(), "kmsrun"), map[string]bool{}}
+	k := kmsrun{filepath.Join(t.TempDir(), "kmsrun")}
 	cmd := exec.Command("go", "build", "-o", k.binary, "./cmd/kmsrun")
 	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building kmsrun: %v\n%s", err, output)
 	}
 	return k
-}
-
-func (k kmsrun) fault(example, text string) { k.faults[example+": "+text] = true }
-
-// compare fails the test where faults and stillToCome differ.
-func (k kmsrun) compare(t *testing.T) {
-	t.Helper()
-	for fault := range k.faults {
-		if !slices.ContainsFunc(stillToCome, func(s string) bool { return strings.HasPrefix(fault, s) }) {
-			t.Errorf("%s", fault)
-		}
-	}
-	for _, s := range stillToCome {
-		met := false
-		for fault := range k.faults {
-			met = met || strings.HasPrefix(fault, s)
-		}
-		if !met {
-			t.Errorf("kmsrun has this now, so take it off stillToCome: %s", s)
-		}
-	}
 }
 
 // check reads a pod as kmsrun would: the arguments of its containers, and the
@@ -111,7 +79,7 @@ func (k kmsrun) checkArgs(t *testing.T, example string, args []string) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(list), "\n  "+args[0]+" ") {
-		k.fault(example, fmt.Sprintf("no command %q", args[0]))
+		t.Errorf("%s: no command %q", example, args[0])
 		return
 	}
 	help, err := exec.Command(k.binary, args[0], "--help").Output()
@@ -123,7 +91,7 @@ func (k kmsrun) checkArgs(t *testing.T, example string, args []string) {
 			return
 		}
 		if strings.HasPrefix(arg, "-") && !slices.Contains(strings.FieldsFunc(string(help), func(r rune) bool { return strings.ContainsRune(" ,\n", r) }), arg) {
-			k.fault(example, fmt.Sprintf("%s: no flag %s", args[0], arg))
+			t.Errorf("%s: %s: no flag %s", example, args[0], arg)
 		}
 	}
 }
@@ -141,17 +109,13 @@ func (k kmsrun) checkDeclaration(t *testing.T, example string, p pod, c corev1.C
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source := config.Source{File: file}
+	source := config.Source{File: file, Sidecar: args[0] == "sidecar"}
 	for _, e := range c.Env {
 		source.Environ = append(source.Environ, e.Name+"="+e.Value)
 	}
 	loaded, err := config.Load(source)
 	if err != nil {
-		for _, fault := range err.(*multierror.Error).WrappedErrors() {
-			_, what, _ := strings.Cut(fault.Error(), file+":")
-			_, what, _ = strings.Cut(what, ": ") // the line
-			k.fault(example, what)
-		}
+		t.Errorf("%s: container %s: %v", example, c.Name, err)
 		return
 	}
 	if len(loaded.Files.Items) > 0 && !inMemory(p, c, filepath.Dir(loaded.Files.Dir)) {
