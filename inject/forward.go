@@ -22,6 +22,10 @@ func (l *loop) forward(s syscall.Signal) {
 	case l.sentByTerminal(s):
 	case l.stop.phase == clearing && !l.leaving:
 		l.kept = append(l.kept, s)
+	case s == syscall.SIGHUP && !l.service.spoke: // systemctl reload may wait for an answer
+		l.service.reloadBegins()
+		l.signal(s, "forwarded")
+		l.service.reloadEnds()
 	case s == syscall.SIGCONT && l.paused:
 		l.resume()
 	default:

@@ -80,7 +80,7 @@ func TestFindCommand(t *testing.T) {
 		}
 	}
 	// Found and executable, but its interpreter is missing: as a shell has it, not found.
-	_, err := program{argv: []string{"tool"}}.start(table(), search)
+	_, err := program{argv: []string{"tool"}}.start(table(), search, nil)
 	if failed, ok := errors.AsType[*StartError](err); !ok || failed.Status != 127 {
 		t.Errorf("missing interpreter: got %v, want status 127", err)
 	}
