@@ -8,14 +8,15 @@ cd "$(dirname "$0")/.."
 
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kmsrun
-tree=$cache/systemd-$codename
+packages=systemd,systemd-sysv,dbus,procps
+tree=$cache/$codename,$packages
 
 if [ ! -e "$tree/usr/lib/systemd/systemd" ]; then
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Codename: $codename" 'Component: main' | head -n 1)
     rm -rf --one-file-system "$tree" "$tree.new"
     mkdir -p "$cache"
     echo "making $tree (once, about two minutes)"
-    timeout -k 10 900 debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus "$codename" "$tree.new" "$mirror" >"$cache/debootstrap.log" 2>&1 ||
+    timeout -k 10 900 debootstrap --variant=minbase --include="$packages" "$codename" "$tree.new" "$mirror" >"$cache/debootstrap.log" 2>&1 ||
         { tail -n 20 "$cache/debootstrap.log"; exit 1; }
     rm -rf "$tree.new"/var/cache/apt/archives/*.deb
     mv "$tree.new" "$tree"
