@@ -21,7 +21,7 @@ SOAKTIME := 5m
 # root), and fails when anything in it wanted another address.
 ONLY_LO := $(if $(filter 0,$(shell id -u)),$(shell unshare -n true 2>/dev/null && command -v ip >/dev/null && echo test/loopback.sh))
 
-.PHONY: build demo test vet lint skips fuzz stress soak outage sim bench deps image compose clean
+.PHONY: build demo test e2e-systemd vet lint skips fuzz stress soak outage sim bench deps image compose clean
 
 build: ## the static binary, at bin/kmsrun
 	$(GO_BUILD) -o bin/kmsrun ./cmd/kmsrun
@@ -53,6 +53,8 @@ lint:
 skips: ## one loud line for each thing that is not here, and that some test wants
 	$(if $(CC_HERE),,@echo 'SKIPPED: the race detector: no C compiler (make deps installs one)')
 	$(if $(ONLY_LO),,@echo 'SKIPPED: that tests contact nothing but loopback: no network namespace can be made here')
+	@command -v systemd-notify >/dev/null && command -v systemd-socket-activate >/dev/null || echo "SKIPPED: systemd's own tools as the program, and in front of kmsrun: no systemd-notify, or no systemd-socket-activate"
+	@echo 'NOT HERE: units under a real systemd: make e2e-systemd, as root (make deps installs what it takes)'
 	@command -v nginx >/dev/null || echo 'SKIPPED: rotation under a real nginx, beside a sidecar too: no nginx (make deps installs it)'
 	@command -v age >/dev/null || echo 'SKIPPED: that age opens the sealed file: no age (make deps installs it)'
 	@command -v promtool >/dev/null || echo 'SKIPPED: the alert rules and the dashboard in Prometheus: no promtool (make deps installs it)'
@@ -84,7 +86,10 @@ soak: ## SOAKRUNS restarts on rotation, then SOAKTIME of everything that can hap
 	KMSRUN_TEST_SOAK=$(SOAKRUNS) go test -count 1 -timeout 60m -run '^(TestSoak|TestGoroutines)$$' -v ./cmd/kmsrun ./inject
 	KMSRUN_TEST_CHAOS=$(SOAKTIME) go test -count 1 -timeout 60m -run '^TestChaos$$' -v ./cmd/kmsrun
 
-bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items, of publishing 100 files; from a poke to the signal; the emulator on one core
+e2e-systemd: build ## units with kmsrun in front, under a real systemd in a container of a minimal Debian; takes root
+	test/e2e-systemd.sh
+
+bench: ## start-up, size and memory beside a floor program; cost of one fetch, and of 1 to 1000 over TLS, of rendering 500 items, of publishing 100 files; from a poke to the signal; 50 restarts under load; the emulator on one core
 	go test -run '^$$' -bench . -benchmem ./kms ./render
 	go test -run '^$$' -bench . ./watch
 	go test -run '^$$' -bench . ./cmd/kmsrun
@@ -92,7 +97,7 @@ bench: ## start-up, size and memory beside a floor program; cost of one fetch, a
 
 deps: ## what the tests want besides Go, make and git (Debian)
 	apt-get update -q
-	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light postgresql procps tmux vim-tiny age prometheus docker-compose
+	apt-get install -qy --no-install-recommends gcc libc6-dev iproute2 nginx-light postgresql procps tmux vim-tiny age prometheus docker-compose systemd systemd-container debootstrap
 
 image: image-amd64 image-arm64 ## FROM scratch: this machine's kmsrun:latest, and kmsrun:latest-ARCH for the other
 

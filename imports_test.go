@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"emulator":            {},
 	"watch":               {"secret", "config", "metrics"},
 	"render":              {"secret", "config", "internal/jmes"},
-	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound", "internal/notify"},
+	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound", "internal/notify", "internal/systemd"},
 	"metrics":             {"config"},
 	"seal":                {"secret", "config", "watch", "metrics"},
 	"internal/debugguard": {},
@@ -32,9 +32,11 @@ var arrows = map[string][]string{
 	"internal/jmes":       {},
 	"internal/proc":       {"internal/asfound"},
 	"internal/notify":     {"config", "internal/proc"},
+	"internal/systemd":    {},
 	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "seal", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},
 	"examples/demo/app":   {},
+	"test/systemd/app":    {},
 }
 
 // closed lists imports that are forbidden but to the packages named.

@@ -87,6 +87,7 @@ func LoadHTTP(src Source) (HTTP, error) {
 		d.decodeFile(src, &c)
 	}
 	d.override(src, &c)
+	d.fillCredentials(&c, src.Environ)
 	d.validateHTTP(&c)
 	d.faults = slices.DeleteFunc(d.faults, func(f *Fault) bool {
 		return f.File != "" && f.Key != "" && f.Key != "http" && !strings.HasPrefix(f.Key, "http.")

@@ -6,6 +6,8 @@ import (
 )
 
 func (d *decoder) validateChild(c *Config) {
+	d.validateSockets(c)
+	d.oneOf("child.notify", c.Child.Notify, NotifyAuto, NotifyAlways, NotifyNever)
 	d.oneOf("child.leftovers", c.Child.Leftovers, "auto", LeftoversStop, LeftoversLeave)
 	if c.Child.Chdir != "" && !path.IsAbs(c.Child.Chdir) {
 		d.fault("child.chdir", "want an absolute path, got %q", c.Child.Chdir)

@@ -118,7 +118,16 @@ type Child struct {
 	Leftovers   string        `yaml:"leftovers"` // auto | stop | leave what is left of its group when it has ended
 	StopSignal  Signal        `yaml:"stop_signal"`
 	StopTimeout time.Duration `yaml:"stop_timeout"` // until KILL, at a restart of ours
+	Sockets     []Socket      `yaml:"sockets"`      // it listens on: [NAME=]tcp://HOST:PORT or unix:/PATH, kept open from start to start
+	Notify      string        `yaml:"notify"`       // auto | always | never tells systemd by itself that it is ready
 }
+
+// What is known of a program that systemd waits for.
+const (
+	NotifyAuto   = "auto"
+	NotifyAlways = "always"
+	NotifyNever  = "never"
+)
 
 // HTTP is the endpoint for probes, metrics and refresh.
 type HTTP struct {
@@ -168,7 +177,7 @@ func Default() Config {
 		OnChange: OnChange{Env: "restart", MinInterval: 10 * time.Second, MaxPerHour: 20},
 		Verify:   Verify{Timeout: 10 * time.Second, When: VerifyBefore},
 		Health:   Health{Settle: 10 * time.Second, Within: 30 * time.Second, Interval: time.Second},
-		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto"},
+		Child:    Child{StopSignal: defaultStopSignal, StopTimeout: 30 * time.Second, Leftovers: "auto", Notify: NotifyAuto},
 		Sealed:   Sealed{MaxAge: 24 * time.Hour},
 		Log:      Log{Format: "text"},
 	}

@@ -71,6 +71,8 @@ func (d *decoder) decode(node *yaml.Node, target reflect.Value, key string) {
 		d.decodeMap(node, target, key)
 	case kind == reflect.Slice && !scalar:
 		d.decodeList(node, target, key)
+	case kind == reflect.Slice && d.origin != "":
+		d.decodeList(entries(node.Value), target, key)
 	case !scalar:
 		d.fault(key, "want a single value")
 	default:
@@ -140,6 +142,15 @@ func (d *decoder) decodeList(node *yaml.Node, target reflect.Value, key string) 
 		d.decode(element, list.Index(i), path)
 	}
 	target.Set(list)
+}
+
+// entries is the list that an override's text says, one entry per line.
+func entries(text string) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for line := range strings.Lines(text) {
+		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.TrimSpace(line)})
+	}
+	return list
 }
 
 // eachPair calls do for every key of a mapping, once.

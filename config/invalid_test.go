@@ -155,6 +155,16 @@ var invalid = map[string][]string{
 	"on-change-files": {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
 	"region":          {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
 	"region-missing":  {`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
+	"sockets": {
+		`:2: child.notify: want auto, always or never, got "yes"`,
+		`:4: child.sockets.0: want tcp://HOST:PORT or tcp://:PORT, got "tcp://8080"`,
+		`:5: child.sockets.1: want tcp://HOST:PORT or unix:/PATH, got "udp://:53"`,
+		`:6: child.sockets.2: want unix: and a clean absolute path, got "unix:app.sock"`,
+		`:7: child.sockets.3: want a name of letters, digits and . _ - before the =, got "a b"`,
+		`:9: child.sockets.5: tcp://:80 is there already`,
+		`:10: child.sockets.6: http.listen has the same path`,
+		`:11: child.sockets.7: the path of a unix socket is at most 107 bytes long, got 108`,
+	},
 	"sealed": {
 		`:2: sealed.file: want a clean absolute path, got "var/sealed.age"`,
 		`:3: sealed.recipients: want age recipients: age1...`,

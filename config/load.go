@@ -36,8 +36,8 @@ type Source struct {
 // Override sets one key from outside the file.
 type Override struct {
 	Key   []string // path of the key, such as kms, region
-	Value string
-	From  string // the flag or variable, for faults
+	Value string   // of a list, one entry per line
+	From  string   // the flag or variable, for faults
 }
 
 // Load reads, decodes and validates. The error is a *multierror.Error of *Fault
@@ -63,6 +63,7 @@ func Load(src Source) (Config, error) {
 	if c.KMS.Region == "" {
 		c.KMS.Region = firstVariable(src.Environ, "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION", "ALICLOUD_REGION_ID", "ALICLOUD_REGION")
 	}
+	d.fillCredentials(&c, src.Environ)
 	if c.ScanEnv && !src.Sidecar {
 		d.scan(&c, src.Environ)
 	}

@@ -21,6 +21,7 @@ func (c Config) Reloaded(next Config) (Config, []string) {
 		{"child.user", &c.Child.User, &next.Child.User},
 		{"child.group", &c.Child.Group, &next.Child.Group},
 		{"child.chdir", &c.Child.Chdir, &next.Child.Chdir},
+		{"child.sockets", &c.Child.Sockets, &next.Child.Sockets},
 		{"http", &c.HTTP, &next.HTTP},
 		{"log", &c.Log, &next.Log},
 	} {

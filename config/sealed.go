@@ -17,9 +17,6 @@ type Sealed struct {
 	MaxAge     time.Duration `yaml:"max_age"`       // of values that a start may still use
 }
 
-// CredentialsDir begins the path of an identity that systemd hands over.
-const CredentialsDir = "${CREDENTIALS_DIRECTORY}/"
-
 // Where max_stale does not say, this many intervals without an answer make a secret
 // stale, and no less than a moment: a busy machine polls late.
 const (

@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,13 +52,14 @@ func (p program) spec(argv, environ []string) (proc.Spec, error) {
 	}, nil
 }
 
-// start starts the program itself. The error is a *StartError.
-func (p program) start(table *proc.Table, environ []string, inherit ...*os.File) (*proc.Process, error) {
+// start starts the program itself, with sockets as descriptors 3, 4 … The error is a
+// *StartError.
+func (p program) start(table *proc.Table, environ []string, sockets []int, inherit ...*os.File) (*proc.Process, error) {
 	spec, err := p.spec(p.argv, environ)
 	if err != nil {
 		return nil, err
 	}
-	spec.Group, spec.Inherit = p.terminal.GroupHere(), inherit
+	spec.Group, spec.Inherit, spec.Sockets = p.terminal.GroupHere(), inherit, sockets
 	child, err := table.Start(spec)
 	if err != nil {
 		return nil, startError(p.argv[0], p.who.explain(err))
@@ -67,7 +69,7 @@ func (p program) start(table *proc.Table, environ []string, inherit ...*os.File)
 
 // become replaces this process by the program. It returns only on failure, with a
 // *StartError.
-func (p program) become(table *proc.Table, environ []string) error {
+func (p program) become(table *proc.Table, environ []string, sockets []int) error {
 	path, err := findCommand(p.argv[0], p.dir, environ)
 	if err == nil && p.dir != "" {
 		err = os.Chdir(p.dir)
@@ -77,16 +79,20 @@ func (p program) become(table *proc.Table, environ []string) error {
 	}
 	if err == nil {
 		table.Soften()
-		err = p.signals.Exec(path, p.argv, environ)
+		if len(sockets) > 0 {
+			err = asfound.Stage{Signals: p.signals, PIDs: ownPIDs(environ), Sockets: sockets}.Become(path, p.argv, environ)
+		} else {
+			err = p.signals.Exec(path, p.argv, environ)
+		}
 	}
 	return startError(p.argv[0], err)
 }
 
 // ownPIDs are the variables that tell a process whether something is meant for it by
-// its id, and that say ours: the sockets of LISTEN_FDS pass through us to the program.
+// its id, and that say ours: what is meant for us is meant for the program.
 func ownPIDs(environ []string) []string {
 	var names []string
-	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
+	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"} {
 		for _, variable := range environ {
 			if variable == name+"="+strconv.Itoa(os.Getpid()) {
 				names = append(names, name)
@@ -98,13 +104,18 @@ func ownPIDs(environ []string) []string {
 
 // with is an environment with one variable more, or another value of it.
 func with(environ []string, name, value string) []string {
-	var all []string
+	return append(without(environ, name), name+"="+value)
+}
+
+// without is an environment less some variables.
+func without(environ []string, names ...string) []string {
+	all := []string{}
 	for _, variable := range environ {
-		if !strings.HasPrefix(variable, name+"=") {
+		if name, _, _ := strings.Cut(variable, "="); !slices.Contains(names, name) {
 			all = append(all, variable)
 		}
 	}
-	return append(all, name+"="+value)
+	return all
 }
 
 // stopsJob tells whether a signal stops a job: whoever sent it, a shell most likely,

@@ -61,6 +61,7 @@ type Exec struct {
 	holds   chan struct{}      // of one: hold has changed
 	started atomic.Bool
 	watcher atomic.Pointer[watch.Watcher] // of the present declaration; nil where nothing is to be watched
+	service service
 	view    view
 }
 
@@ -115,7 +116,20 @@ func (e *Exec) Run() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	defer e.endService()
+	if err := e.beginService(); err != nil {
+		return Status{}, err
+	}
+	status, err := e.fetchAndRun(program)
+	if err != nil {
+		e.service.tellStatus(err.Error())
+	}
+	return status, err
+}
+
+func (e *Exec) fetchAndRun(program program) (Status, error) {
 	var dir *render.Dir
+	var err error
 	path := ""
 	if e.Config.NeedsDir() {
 		if dir, err = render.OpenDir(e.Config.Files, e.Lookup); err != nil {
@@ -167,12 +181,13 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 			_ = syscall.Kill(os.Getpid(), number)
 		}
 	}
+	e.service.leave(e.Config.Child.Notify)
 	memory := memoryFiles{}
 	err := memory.set(generation.FDs())
 	if err == nil {
 		err = memory.passing(func() error {
 			environ := append([]string{}, generation.Environ(program.who.over(e.Environ))...)
-			return program.become(e.Processes, append(environ, memory.environ()...))
+			return program.become(e.Processes, append(environ, memory.environ()...), e.service.descriptors())
 		})
 	}
 	remove(dir)
@@ -198,6 +213,7 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 	if proc.Lacks != "" {
 		e.Log.Info("this platform can't do everything for the program", "lacks", proc.Lacks)
 	}
+	l.service.newGeneration()
 	if e.sidecar() {
 		l.attend(f.stale)
 	} else if err := l.start(startedFirst); err != nil {
@@ -213,7 +229,9 @@ func (e *Exec) watchOver(program program, dir *render.Dir, snapshot secret.Snaps
 
 	l.beginEpoch()
 	l.lookOnce()
-	return l.run()
+	status, err := l.run()
+	l.serviceStops(status)
+	return status, err
 }
 
 func publish(dir *render.Dir, g render.Generation, now time.Time) error {

@@ -40,6 +40,8 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 	results := make(chan firstResult, 1)
 	go func() { results <- f.fetch(ctx, filesDir) }()
 	slow := time.After(saysItWaits)
+	second := f.exec.service.everySecond()
+	defer second.Stop()
 	for {
 		select {
 		case <-slow:
@@ -47,6 +49,10 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 				"start_timeout", f.exec.Config.KMS.StartTimeout, "err", f.waitsFor())
 		case r := <-results:
 			return r.snapshot, r.generation, Status{}, r.err
+		case <-second.C:
+			f.exec.service.waitForKMS(f.waitsFor())
+		case <-f.exec.service.due():
+			f.exec.service.tell("WATCHDOG=1")
 		case pong := <-f.exec.pings:
 			close(pong)
 		case s := <-f.exec.Signals:

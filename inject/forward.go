@@ -10,7 +10,7 @@ import (
 // forward passes a signal on. A planned restart does not outlive a request to end.
 func (l *loop) forward(s syscall.Signal) {
 	if l.sidecar() {
-		l.hear(s)
+		l.heed(s)
 		return
 	}
 	if s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT {
@@ -26,6 +26,10 @@ func (l *loop) forward(s syscall.Signal) {
 	case l.sentByTerminal(s):
 	case l.stop.phase == clearing && !l.leaving:
 		l.kept = append(l.kept, s)
+	case s == syscall.SIGHUP && !l.service.spoke: // systemctl reload may wait for an answer
+		l.service.reloadBegins()
+		l.signal(s, "forwarded")
+		l.service.reloadEnds()
 	case s == syscall.SIGCONT && l.paused:
 		l.resume()
 	default:

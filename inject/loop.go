@@ -108,6 +108,18 @@ func (l *loop) run() (Status, error) {
 			l.killChild()
 		case <-l.stop.look:
 			l.clear()
+		case m, open := <-l.service.relay.Messages():
+			if open {
+				l.hear(m)
+			} else {
+				l.hearRest()
+			}
+		case <-l.service.due():
+			l.watchdogDue()
+		case <-l.service.look:
+			l.lookReady()
+		case err := <-l.service.looked:
+			l.lookedReady(err)
 		case <-l.Expired:
 			l.expire()
 		case <-l.sweep:
@@ -132,7 +144,8 @@ func (l *loop) start(why string) error {
 	if err := l.memory.set(l.generation.FDs()); err != nil {
 		return err
 	}
-	child, err := l.program.start(l.Processes, append(l.environ(l.generation), l.memory.environ()...), l.memory.all()...)
+	environ := append(l.openRelay(l.service.over(l.environOf(l.generation))), l.memory.environ()...)
+	child, err := l.program.start(l.Processes, environ, l.service.descriptors(), l.memory.all()...)
 	if err != nil {
 		return err
 	}
@@ -142,6 +155,7 @@ func (l *loop) start(why string) error {
 	l.Metrics.ChildStarted(why)
 	l.Metrics.EnvStale(false)
 	l.Log.Info("program started", "command", l.Argv[0], "pid", child.PID(), "reason", why)
+	l.serviceStarts()
 	if why == startedByChange {
 		l.beginSettling()
 	} else {
@@ -163,9 +177,15 @@ const (
 	startedByRollback = "rollback"
 )
 
-// environ is the program's whole environment; never nil.
-func (l *loop) environ(g render.Generation) []string {
+// environOf is the program's whole environment; never nil.
+func (l *loop) environOf(g render.Generation) []string {
 	return append([]string{}, g.Environ(l.program.who.over(l.Environ))...)
+}
+
+// environ is that of our commands beside the program: without what systemd gives the
+// program alone.
+func (l *loop) environ(g render.Generation) []string {
+	return without(l.environOf(g), protocol...)
 }
 
 // renderNext renders a snapshot under a declaration, for the program that runs.
@@ -188,6 +208,7 @@ func (l *loop) turn(snapshot secret.Snapshot, next render.Generation) {
 	l.logVersions(snapshot)
 	l.snapshot, l.generation = snapshot, next
 	l.served()
+	l.service.newGeneration()
 	l.Published(snapshot)
 	l.Metrics.EnvStale(len(next.Since(l.given).Env) > 0)
 	if change.None() {

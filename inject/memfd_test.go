@@ -25,7 +25,7 @@ func runWith(t *testing.T, m memoryFiles, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := p.start(table(), environ, m.all()...)
+	child, err := p.start(table(), environ, nil, m.all()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestFindCommand(t *testing.T) {
 		}
 	}
 	// Found and executable, but its interpreter is missing: as a shell has it, not found.
-	_, err := program{argv: []string{"tool"}}.start(table(), search)
+	_, err := program{argv: []string{"tool"}}.start(table(), search, nil)
 	if failed, ok := errors.AsType[*StartError](err); !ok || failed.Status != 127 {
 		t.Errorf("missing interpreter: got %v, want status 127", err)
 	}
@@ -135,7 +135,7 @@ func TestFits(t *testing.T) {
 	}
 	for _, signals := range []asfound.State{{}, {Ignored: asfound.Set(0).With(int(syscall.SIGPIPE))}} {
 		p := program{argv: argv, signals: signals}
-		child, err := p.start(table(), long(fitting))
+		child, err := p.start(table(), long(fitting), nil)
 		if err != nil {
 			t.Errorf("%d bytes fit, and with %+v: %v", fitting, signals, err)
 			continue

@@ -199,6 +199,7 @@ func (l *loop) leave() {
 // childEnded decides what the end of the program means.
 func (l *loop) childEnded() {
 	l.program.terminal.TakeBack(l.child)
+	l.hearRest()
 	if l.stop.hook != nil {
 		l.stop.hook.Kill()
 	}

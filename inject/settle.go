@@ -64,6 +64,7 @@ func (l *loop) prove() {
 	if l.settling.on && l.stop.aim == stopToRestart {
 		l.proven = l.settling.with
 	}
+	l.service.reloadEnds()
 	if l.settling.on {
 		l.Log.Info("the program does well with the new secrets")
 		l.showChild("running")
@@ -147,6 +148,7 @@ func (l *loop) undo(why string) bool {
 	l.holdBack(changed, l.snapshot, why)
 	l.snapshot, l.generation = back.snapshot, back.generation
 	l.served()
+	l.service.newGeneration()
 	l.Published(l.snapshot)
 	l.Metrics.EnvStale(len(l.generation.Since(l.given).Env) > 0)
 	l.settling = l.settling.end()

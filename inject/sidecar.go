@@ -36,8 +36,9 @@ func (l *loop) attend(stale []string) {
 	l.given = l.generation
 	l.prove()
 	l.Log.Info("files published", "dir", l.dir.Path(), "files", len(l.generation.Files()))
+	l.service.tellReady()
 	for _, s := range l.kept {
-		l.hear(s)
+		l.heed(s)
 	}
 	if len(stale) > 0 {
 		l.Log.Info("readers of the files that were there may not know these", "files", stale)
@@ -66,17 +67,19 @@ func secretsOf(files []string, c config.Config) []secret.ID {
 	return secret.SortIDs(ids)
 }
 
-// hear takes a signal that is for a sidecar itself: TERM, INT and QUIT end it, HUP means a
+// heed takes a signal that is for a sidecar itself: TERM, INT and QUIT end it, HUP means a
 // poll now, and others mean nothing.
-func (l *loop) hear(s syscall.Signal) {
+func (l *loop) heed(s syscall.Signal) {
 	switch {
 	case ends(s, asfound.Here()):
 		l.Log.Info("ending", "signal", signalName(s))
 		l.leaving, l.stop.phase = true, ended
 	case s == syscall.SIGHUP:
+		l.service.reloadBegins()
 		if !l.poke() {
 			l.Log.Info("nothing is watched: every secret is pinned to a version", "signal", signalName(s))
 		}
+		l.service.reloadEnds()
 	default:
 		stopsUsToo(s)
 	}

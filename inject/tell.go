@@ -113,9 +113,13 @@ func (l *loop) tellEach(told []config.FileAction, change render.Change, changed 
 		case !l.stop.begun(): // else the restart tells it
 			s := syscall.Signal(a.Signal)
 			l.Log.Info("files changed; signalling the program", "files", change.Files, "signal", signalName(s))
+			l.service.reloadBegins()
 			l.signal(s, "change")
 			if l.stop.aim != stopToRestart { // else it is watched after that
 				l.beginSettling()
+			}
+			if !l.settling.on || !l.Config.Health.Checked() {
+				l.service.reloadEnds()
 			}
 		}
 	}

@@ -44,6 +44,7 @@ func addDeclaration(flags *pflag.FlagSet) {
 func addExec(flags *pflag.FlagSet) {
 	addDeclaration(flags)
 	flags.StringArrayP("env", "e", nil, "variable from a reference: `NAME=REF` (repeatable)")
+	flags.StringArray("socket", nil, "listening socket that the command gets as systemd would give it, kept open over restarts: `[NAME=]ADDRESS`, with tcp://HOST:PORT or unix:/PATH (repeatable)")
 	flags.Bool("no-scan-env", false, "leave inherited references alone")
 	flags.Bool("once", false, "fetch, render, then become the command: no watching, no second process")
 	flags.Bool("pristine", false, "start from an empty environment instead of the inherited one")
@@ -119,6 +120,10 @@ func overrides(flags *pflag.FlagSet) ([]config.Override, error) {
 	if where, ok := origin(flags, "no-scan-env"); ok {
 		off, _ := flags.GetBool("no-scan-env")
 		all = append(all, config.Override{Key: []string{"scan_env"}, Value: strconv.FormatBool(!off), From: where})
+	}
+	if sockets, _ := flags.GetStringArray("socket"); len(sockets) > 0 {
+		where, _ := origin(flags, "socket")
+		all = append(all, config.Override{Key: []string{"child", "sockets"}, Value: strings.Join(sockets, "\n"), From: where})
 	}
 	if flags.Lookup("no-scan-env") == nil { // inherited references are for a program
 		all = append(all, config.Override{Key: []string{"scan_env"}, Value: "false"})

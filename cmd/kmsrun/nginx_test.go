@@ -137,7 +137,7 @@ func pair(t *testing.T, serial int64) string {
 	return string(value)
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -42,7 +42,7 @@ var semantics = []struct{ line, tests string }{
 	{"25 we are not dumpable and write no core, the program may", "proc.Hardened kmsrun.Unseen"},
 	{"26 an environment that is too long stops nothing", "inject.TooLarge inject.Fits inject.Environ"},
 	{"27 files flip together, in memory, and only if they differ", "render.KilledAtEveryStep render.PublishModes render.OpenDirRefusesADisk inject.NoChangeWritesNothing"},
-	{"28 systemd is told", ""}, // with its own tests
+	{"28 systemd is told", "inject.ReadyIsThePrograms inject.WaitForKMS inject.RestartIsNoStop inject.Reloading inject.RollbackWhileReloading inject.Watchdog inject.SidecarIsReady"},
 	{"29 restarts are paced, and a value that is back is none", "inject.Pace inject.MinInterval inject.MaxPerHour watch.ChangeUndone"},
 	{"30 TERM ends every wait", "kmsrun.TermDuringFetch inject.EndsPromptlyInDebounce inject.EndsPromptlyInSplay inject.VerifyThatHangs inject.PreStopThatHangs inject.TermDuringRestart"},
 }

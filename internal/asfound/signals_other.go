@@ -3,6 +3,7 @@
 package asfound
 
 import (
+	"errors"
 	"os/signal"
 	"syscall"
 )
@@ -26,3 +27,13 @@ func SetDefault(n syscall.Signal) (undo func()) {
 	signal.Reset(n)
 	return func() {}
 }
+
+// Stage is what happens between the fork and the program.
+type Stage struct {
+	Signals State
+	PIDs    []string
+	Sockets []int
+}
+
+// Become replaces this process by the program, by way of a stage.
+func (Stage) Become(string, []string, []string) error { return errors.New("child.sockets take Linux") }

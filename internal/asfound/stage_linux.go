@@ -18,7 +18,8 @@ type Stage struct {
 	Signals    State
 	Foreground bool     // the process's group takes the foreground of its terminal
 	PIDs       []string // variables that are set to the process's id, such as LISTEN_PID
-	Report     int      // descriptor to which a failure to execute goes: an errno, 4 bytes
+	Sockets    []int    // descriptors that the program gets as 3, 4 …
+	Report     int      // descriptor to which a failure to execute goes: an errno, 4 bytes; -1: it is printed
 }
 
 // Argv is the argument list of this binary, /proc/self/exe, as the stage of a program.
@@ -29,7 +30,7 @@ func (s Stage) Argv(path string, argv []string) []string {
 	}
 	settings := strings.Join([]string{
 		strconv.FormatUint(uint64(s.Signals.Ignored), 16), strconv.FormatUint(uint64(s.Signals.Blocked), 16),
-		foreground, strings.Join(s.PIDs, "+"), strconv.Itoa(s.Report),
+		foreground, strings.Join(s.PIDs, "+"), joined(s.Sockets), strconv.Itoa(s.Report),
 	}, ",")
 	return append([]string{"kmsrun", StageArg, settings, path}, argv...)
 }
@@ -40,16 +41,17 @@ func parse(args []string) (s Stage, path string, argv []string, ok bool) {
 		return s, "", nil, false
 	}
 	settings := strings.Split(args[2], ",")
-	if len(settings) != 5 {
+	if len(settings) != 6 {
 		return s, "", nil, false
 	}
 	ignored, err1 := strconv.ParseUint(settings[0], 16, 64)
 	blocked, err2 := strconv.ParseUint(settings[1], 16, 64)
-	report, err3 := strconv.Atoi(settings[4])
-	if err1 != nil || err2 != nil || err3 != nil {
+	sockets, err3 := split(settings[4])
+	report, err4 := strconv.Atoi(settings[5])
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
 		return s, "", nil, false
 	}
-	s = Stage{Signals: State{Set(ignored), Set(blocked)}, Foreground: settings[2] == "1", Report: report}
+	s = Stage{Signals: State{Set(ignored), Set(blocked)}, Foreground: settings[2] == "1", Sockets: sockets, Report: report}
 	if settings[3] != "" {
 		s.PIDs = strings.Split(settings[3], "+")
 	}
@@ -65,18 +67,30 @@ func stage() bool {
 	if !ok {
 		return false
 	}
-	syscall.CloseOnExec(s.Report)
 	s.Signals.setActions() // now, not only at the end: to a signal of now, this is the program
 	if s.Foreground {
 		takeForeground()
 	}
+	s, err := s.place()
+	if err == nil {
+		err = s.Signals.Exec(path, argv, s.environ())
+	}
+	s.fail(argv[0], err)
+	return true
+}
+
+// fail ends a stage that could not become the program.
+func (s Stage) fail(name string, err error) {
+	if s.Report < 0 {
+		_, _ = syscall.Write(2, []byte("kmsrun: starting \""+name+"\": "+err.Error()+"\n"))
+		syscall.Exit(126)
+	}
 	failure := uint32(syscall.EINVAL)
-	if errno, ok := errors.AsType[syscall.Errno](s.Signals.Exec(path, argv, s.environ())); ok {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		failure = uint32(errno)
 	}
 	_, _ = syscall.Write(s.Report, (*[4]byte)(unsafe.Pointer(&failure))[:])
 	syscall.Exit(127)
-	return true
 }
 
 // arguments is the argument list, which package os has not read yet. Of anything but

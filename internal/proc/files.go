@@ -15,15 +15,17 @@ func (s Spec) descriptors() []uintptr {
 	return all
 }
 
-// passOn lets the files of Inherit through execve until the returned function is
-// called. This goroutine alone forks: no other program gets them.
+// passOn lets the files of Inherit and the Sockets through execve until the returned
+// function is called. This goroutine alone forks: no other program gets them.
 func (s Spec) passOn() (undo func()) {
-	for _, file := range s.Inherit {
-		_, _ = unix.FcntlInt(file.Fd(), unix.F_SETFD, 0)
-	}
-	return func() {
+	set := func(flags int) {
 		for _, file := range s.Inherit {
-			_, _ = unix.FcntlInt(file.Fd(), unix.F_SETFD, unix.FD_CLOEXEC)
+			_, _ = unix.FcntlInt(file.Fd(), unix.F_SETFD, flags)
+		}
+		for _, fd := range s.Sockets {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags)
 		}
 	}
+	set(0)
+	return func() { set(unix.FD_CLOEXEC) }
 }

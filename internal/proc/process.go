@@ -37,6 +37,7 @@ type Spec struct {
 	// Inherit are files that the program gets under the number that they have here.
 	// So it gets every descriptor from 3 on that we were started with, unasked.
 	Inherit []*os.File
+	Sockets []int    // descriptors that it gets as 3, 4 … (Linux)
 	PIDs    []string // variables of Environ to set to the process's own id (Linux)
 
 	Group      Group

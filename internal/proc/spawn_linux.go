@@ -2,6 +2,7 @@ package proc
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +27,9 @@ func (t *Table) spawn(spec Spec) (*Process, error) {
 	if spec.needsStage() && unix.Access(self, unix.F_OK) == nil { // else /proc is not mounted
 		return spawnStage(spec, attr)
 	}
+	if len(spec.Sockets) > 0 {
+		return nil, errors.New("listening sockets are passed by way of /proc, which is not mounted")
+	}
 	pid, err := syscall.ForkExec(spec.Path, spec.Argv, attr)
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ func (t *Table) spawn(spec Spec) (*Process, error) {
 const self = "/proc/self/exe"
 
 func (s Spec) needsStage() bool {
-	return !s.Signals.None() || s.Group == ForegroundGroup || len(s.PIDs) > 0
+	return !s.Signals.None() || s.Group == ForegroundGroup || len(s.PIDs) > 0 || len(s.Sockets) > 0
 }
 
 // spawnStage starts a program by way of this binary; see package asfound.
@@ -52,7 +56,7 @@ func spawnStage(spec Spec, attr *syscall.ProcAttr) (*Process, error) {
 		_ = unix.Close(pipe[1])
 		return nil, err
 	}
-	stage := asfound.Stage{Signals: spec.Signals, Foreground: spec.Group == ForegroundGroup, PIDs: spec.PIDs, Report: pipe[1]}
+	stage := asfound.Stage{Signals: spec.Signals, Foreground: spec.Group == ForegroundGroup, PIDs: spec.PIDs, Sockets: spec.Sockets, Report: pipe[1]}
 	pid, err := syscall.ForkExec(self, stage.Argv(spec.Path, spec.Argv), attr)
 	_ = unix.Close(pipe[1])
 	if err != nil {

@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"errors"
 	"syscall"
 )
 
@@ -21,6 +22,9 @@ func (t *Table) Soften() {}
 
 // Start starts a program. The error is the system's for executing it.
 func (t *Table) Start(spec Spec) (*Process, error) {
+	if len(spec.Sockets) > 0 {
+		return nil, errors.New("child.sockets take Linux")
+	}
 	defer spec.passOn()()
 	pid, err := syscall.ForkExec(spec.Path, spec.Argv, &syscall.ProcAttr{
 		Dir: spec.Dir, Env: spec.Environ, Files: spec.descriptors(),
