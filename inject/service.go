@@ -198,6 +198,9 @@ func (s *service) leave(notify string) {
 	if notify == config.NotifyNever {
 		s.tellReady()
 	}
+	if s.extended {
+		s.askFor(startPatience)
+	}
 	s.hangUp()
 }
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kmsrun
 packages=systemd,systemd-sysv,dbus,procps
-tree=$cache/$codename,$packages
+tree=$cache/$codename-${packages//,/-}
 
 if [ ! -e "$tree/usr/lib/systemd/systemd" ]; then
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Codename: $codename" 'Component: main' | head -n 1)

@@ -68,6 +68,7 @@ type checked struct {
 	Faults []config.Fault `json:"faults,omitempty"`
 	Dir    string         `json:"dir,omitempty"` // of the files
 	Uses   []config.Use   `json:"uses,omitempty"`
+	Listen []string       `json:"sockets,omitempty"`
 	Doubts []string       `json:"warnings,omitempty"`
 }
 
@@ -102,6 +103,9 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 		return errOnceListens
 	}
 	answer := checked{OK: true, Uses: c.Explain(), Doubts: c.Doubts()}
+	for _, socket := range c.Child.Sockets {
+		answer.Listen = append(answer.Listen, socket.String())
+	}
 	if c.NeedsDir() {
 		var doubts []string
 		answer.Dir, doubts = render.Inspect(c.Files, os.LookupEnv)
@@ -155,6 +159,9 @@ func writeTable(w io.Writer, answer checked) error {
 	}
 	if answer.Dir != "" {
 		lines = append(lines, "files go to "+answer.Dir)
+	}
+	for _, socket := range answer.Listen {
+		lines = append(lines, "the program listens on "+socket+", which stays open over restarts")
 	}
 	for _, doubt := range answer.Doubts {
 		lines = append(lines, "warning: "+doubt)
