@@ -197,7 +197,7 @@ var errUnpublished = errors.New("the files can't be published")
 // goOver makes the published generation of an edited declaration the present one, and
 // begins its epoch. What an edit brings is not undone by itself: who made it is there.
 func (l *loop) goOver(c candidate) {
-	silent, dirty := l.reload.silent, l.reload.dirty
+	dirty := l.reload.dirty
 	l.reload = reloading{}
 	l.dir, l.again, l.waits = c.dir, nil, false
 	l.end()
@@ -221,11 +221,10 @@ func (l *loop) goOver(c candidate) {
 	l.Metrics.Outage(false) // the next poll tells
 	l.beginEpoch()
 	l.Metrics.Reload("applied")
-	switch {
-	case dirty:
+	if dirty {
 		l.edited()
-	case !silent:
-		l.lookOnce() // again only after an edit that was seen: a lookOnce ends by itself
+	} else {
+		l.lookOnce() // which finds no difference in the end
 	}
 }
 
