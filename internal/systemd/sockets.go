@@ -70,7 +70,7 @@ func Open(name, network, address string) (Socket, error) {
 		name = unnamed
 	}
 	if network == "unix" {
-		if err := clear(address); err != nil {
+		if err := clearPath(address); err != nil {
 			return Socket{}, err
 		}
 	}
@@ -106,8 +106,8 @@ func duplicate(conn syscall.Conn) (fd int, err error) {
 	return fd, errors.Join(control, err)
 }
 
-// clear removes the socket that a predecessor left at a path: one that nobody listens on.
-func clear(path string) error {
+// clearPath removes the socket that a predecessor left at a path: one that nobody listens on.
+func clearPath(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -139,8 +139,9 @@ func TestEnds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			unit := fmt.Sprintf("ends-%d", i)
 			for suffix, before := range map[string]string{"": "", "-kmsrun": prefix} {
-				k.service(t, unit+suffix, test.settings+"ExecStart="+before+"/usr/bin/app "+test.app+"\n")
+				k.install(t, unit+suffix, test.settings+"ExecStart="+before+"/usr/bin/app "+test.app+"\n")
 			}
+			k.do(t, "systemctl", "start", "--no-block", unit, unit+"-kmsrun")
 			asked := properties
 			if test.result != "protocol" { // else the last to speak was kmsrun
 				asked += ",StatusText"
