@@ -73,6 +73,8 @@ func Open(name, network, address string) (Socket, error) {
 		if err := clearPath(address); err != nil {
 			return Socket{}, err
 		}
+		// Not by chmod: in a directory that others may write to, the path may be another's by then.
+		defer unix.Umask(unix.Umask(0o111)) // mode 0666, systemd's SocketMode=
 	}
 	config := net.ListenConfig{}
 	config.SetMultipathTCP(false) // a program that takes it for TCP would be surprised
@@ -83,9 +85,6 @@ func Open(name, network, address string) (Socket, error) {
 	defer listener.Close()
 	if unixListener, ok := listener.(*net.UnixListener); ok {
 		unixListener.SetUnlinkOnClose(false)
-		if err := os.Chmod(address, 0o666); err != nil { // systemd's SocketMode=, whatever the umask
-			return Socket{}, cause(err)
-		}
 	}
 	fd, err := duplicate(listener.(syscall.Conn))
 	return Socket{Name: name, FD: fd}, err
