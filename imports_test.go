@@ -36,7 +36,6 @@ var arrows = map[string][]string{
 	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "seal", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},
 	"examples/demo/app":   {},
-	"test/systemd/app":    {},
 }
 
 // closed lists imports that are forbidden but to the packages named.

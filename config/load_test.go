@@ -101,8 +101,10 @@ func TestLoadFull(t *testing.T) {
 			MaxStale: time.Hour, OnStale: "exit", Reload: "all",
 		},
 		OnChange: OnChange{Env: "exit", Files: FileAction{Signal: Signal(syscall.SIGHUP)}, Splay: 3 * time.Second},
-		Child: Child{Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave",
-			Sockets: []Socket{{"web", "tcp", ":8080"}, {"", "unix", "/run/app.sock"}}, Notify: "never"},
+		Child: Child{
+			Group: "app", Chdir: "/srv", StopSignal: Signal(syscall.SIGINT), PreStop: []string{"drain", "--now"}, Leftovers: "leave",
+			Sockets: []Socket{{"web", "tcp", ":8080"}, {"", "unix", "/run/app.sock"}}, Notify: "never",
+		},
 		Verify: Verify{Exec: []string{"nginx", "-t"}, Timeout: 3 * time.Second, When: "after"},
 		Health: Health{Settle: 5 * time.Second, Within: 20 * time.Second, Interval: 2 * time.Second, TCP: "127.0.0.1:80"},
 		Sealed: Sealed{

@@ -122,7 +122,7 @@ func (e *Exec) Run() (Status, error) {
 	}
 	status, err := e.fetchAndRun(program)
 	if err != nil {
-		e.service.tellStatus(err.Error())
+		e.service.tellStatus(Wrapped(err)[0].Error())
 	}
 	return status, err
 }

@@ -23,7 +23,7 @@ import (
 func serviceApp(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../test/systemd/app")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../test/systemd/testdata/app")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the app: %v\n%s", err, output)

@@ -254,6 +254,45 @@ func TestInherit(t *testing.T) {
 	}
 }
 
+// TestSockets: descriptors in the wrong order, where the program is to find others of
+// them, come to it as 3, 4 …, and under no other number; nor do our commands get them.
+func TestSockets(t *testing.T) {
+	t.Parallel()
+	var sockets []int
+	want := ""
+	for i := range 40 {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(strconv.Itoa(i)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		number, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 20)
+		_ = file.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(number) })
+		sockets = append([]int{number}, sockets...)
+		want = strconv.Itoa(i) + "\n" + want
+	}
+	script := `for n in $(seq 3 42); do cat /proc/$$/fd/$n; done; for n in $(seq 43 99); do [ ! -e /proc/$$/fd/$n ] || echo stray $n; done; [ $LISTEN_PID = $$ ] && echo mine`
+	spec, output := shell(t, script)
+	spec.Sockets, spec.PIDs = sockets, []string{"LISTEN_PID"}
+	spec.Environ = append(spec.Environ, "LISTEN_PID=1")
+	end(t, begin(t, spec))
+	if got := output(); got != want+"mine\n" {
+		t.Errorf("got %q, want %q", got, want+"mine\n")
+	}
+	spec, output = shell(t, `cat /proc/$$/fd/42; true`)
+	end(t, begin(t, spec))
+	if got := output(); strings.TrimSpace(got) != "" {
+		t.Errorf("another program got %q", got)
+	}
+}
+
 func TestRun(t *testing.T) {
 	t.Parallel()
 	run := func(script string, timeout time.Duration, keep int) Result {

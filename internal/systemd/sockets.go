@@ -70,9 +70,11 @@ func Open(name, network, address string) (Socket, error) {
 		name = unnamed
 	}
 	if network == "unix" {
-		if err := clear(address); err != nil {
+		if err := clearPath(address); err != nil {
 			return Socket{}, err
 		}
+		// Not by chmod: in a directory that others may write to, the path may be another's by then.
+		defer unix.Umask(unix.Umask(0o111)) // mode 0666, systemd's SocketMode=
 	}
 	config := net.ListenConfig{}
 	config.SetMultipathTCP(false) // a program that takes it for TCP would be surprised
@@ -83,9 +85,6 @@ func Open(name, network, address string) (Socket, error) {
 	defer listener.Close()
 	if unixListener, ok := listener.(*net.UnixListener); ok {
 		unixListener.SetUnlinkOnClose(false)
-		if err := os.Chmod(address, 0o666); err != nil { // systemd's SocketMode=, whatever the umask
-			return Socket{}, cause(err)
-		}
 	}
 	fd, err := duplicate(listener.(syscall.Conn))
 	return Socket{Name: name, FD: fd}, err
@@ -106,8 +105,8 @@ func duplicate(conn syscall.Conn) (fd int, err error) {
 	return fd, errors.Join(control, err)
 }
 
-// clear removes the socket that a predecessor left at a path: one that nobody listens on.
-func clear(path string) error {
+// clearPath removes the socket that a predecessor left at a path: one that nobody listens on.
+func clearPath(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

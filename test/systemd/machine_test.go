@@ -6,6 +6,7 @@ package systemd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -52,7 +53,7 @@ func boot(tree string, tests func() int) (int, error) {
 	}
 	defer os.RemoveAll(shared)
 	app := filepath.Join(shared, "app")
-	build := exec.Command("go", "build", "-trimpath", "-o", app, "./app")
+	build := exec.Command("go", "build", "-trimpath", "-o", app, "./testdata/app")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the app: %w\n%s", err, output)
@@ -72,8 +73,11 @@ func boot(tree string, tests func() int) (int, error) {
 	if err := nspawn.Start(); err != nil {
 		return 0, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- nspawn.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = nspawn.Wait() // the console tells
+		close(ended)
+	}()
 	defer func() {
 		_ = nspawn.Process.Signal(syscall.SIGTERM)
 		select {
@@ -92,8 +96,13 @@ func boot(tree string, tests func() int) (int, error) {
 				return tests(), nil
 			}
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-ended:
 			return 0, fmt.Errorf("the machine did not boot:\n%s", console.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			return 0, errors.New("the machine does not boot")
 		}
 	}
 }
@@ -194,8 +203,13 @@ func (m *machine) unit(t *testing.T, name, text string) {
 // service installs a service, and starts it without waiting for it.
 func (m *machine) service(t *testing.T, name, text string) {
 	t.Helper()
-	m.unit(t, name+".service", "[Service]\nTimeoutStartSec=60\n"+key+text)
+	m.install(t, name, text)
 	m.do(t, "systemctl", "start", "--no-block", name)
+}
+
+func (m *machine) install(t *testing.T, name, text string) {
+	t.Helper()
+	m.unit(t, name+".service", "[Service]\nTimeoutStartSec=60\n"+key+text)
 }
 
 func (m *machine) property(t *testing.T, unit, name string) string {
@@ -247,7 +261,7 @@ func (m *machine) said(t *testing.T, unit, line string) int {
 	return strings.Count("\n"+m.do(t, "journalctl", "-o", "cat", "--no-pager", "-u", unit), "\n"+line)
 }
 
-// restarts waits for the n-th start of the app.
+// starts waits for a start of the app with this value.
 func (m *machine) starts(t *testing.T, unit, a string) { m.says(t, unit, "start A="+a+" ") }
 
 func number(text string) int {

@@ -42,6 +42,19 @@ func TestSilent(t *testing.T) {
 	k.gets(t, "silent-app", "ActiveState=active", "SubState=running")
 }
 
+// TestOnce: what becomes the program leaves it to speak for itself, but for one that never does.
+func TestOnce(t *testing.T) {
+	k := newKMS(t, booted, "once")
+	once := func(more string) string { return strings.Replace(k.prefix(t, more), "exec", "exec --once", 1) }
+	k.service(t, "once", "Type=notify\nWatchdogSec=2\nExecStart="+once("")+"/usr/bin/app -notify -watchdog -ready-after 1s -status up\n")
+	k.gets(t, "once", "ActiveState=active", "SubState=running", "StatusText=up")
+	if comm := k.do(t, "cat", "/proc/"+k.property(t, "once", "MainPID")+"/comm"); comm != "app\n" {
+		t.Errorf("the main process is %q, want app", comm)
+	}
+	k.service(t, "once-silent", "Type=notify\nExecStart="+once("child: {notify: never}\n")+"/usr/bin/app\n")
+	k.gets(t, "once-silent", "ActiveState=active", "SubState=running")
+}
+
 // TestLateKMS: the start has its time, and the wait for KMS is not taken from it.
 func TestLateKMS(t *testing.T) {
 	k := newKMS(t, booted, "late")
@@ -139,8 +152,9 @@ func TestEnds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			unit := fmt.Sprintf("ends-%d", i)
 			for suffix, before := range map[string]string{"": "", "-kmsrun": prefix} {
-				k.service(t, unit+suffix, test.settings+"ExecStart="+before+"/usr/bin/app "+test.app+"\n")
+				k.install(t, unit+suffix, test.settings+"ExecStart="+before+"/usr/bin/app "+test.app+"\n")
 			}
+			k.do(t, "systemctl", "start", "--no-block", unit, unit+"-kmsrun")
 			asked := properties
 			if test.result != "protocol" { // else the last to speak was kmsrun
 				asked += ",StatusText"
