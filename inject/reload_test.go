@@ -73,7 +73,10 @@ func (outage) Outage() bool    { return true }
 func (outage) Throttled() bool { return false }
 func (outage) Reason() string  { return "unavailable" }
 
-const reloads = "watch: {interval: 100ms, debounce: 10ms, reload: all}\n"
+const reloads = "watch: {interval: 100ms, debounce: 10ms, reload: all}\n" + unpaced
+
+// unpaced lets restarts follow each other at once.
+const unpaced = "on_change: {min_interval: 0s, max_per_hour: 0}\n"
 
 // TestReload takes a declaration through edits: values, files that come and go, new
 // secrets, and what is watched.
@@ -91,7 +94,7 @@ func TestReload(t *testing.T) {
 	r.says("start text cee") // and is watched now
 
 	// The first files make the directory; what did not change does not restart.
-	r.edit(reloads + "env: {A: 'text ${kms://b}'}\nfiles: {grace: 0s, items: {f: kms://b, sub/g: plain}}\non_change: {files: HUP}")
+	r.edit(strings.Replace(reloads, "{min", "{files: HUP, min", 1) + "env: {A: 'text ${kms://b}'}\nfiles: {grace: 0s, items: {f: kms://b, sub/g: plain}}")
 	r.says("hup")
 	r.await("the files", func() bool { return r.file("f") == "cee" && r.file("sub/g") == "plain" })
 	r.edit(reloads + "env: {A: 'text ${kms://b}'}\nfiles: {grace: 0s, mode: '0440', items: {f: kms://a}}")

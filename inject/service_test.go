@@ -318,7 +318,7 @@ say READY=1; while :; do sleep 0.01; done`)
 // its version 253, and is over when the program is healthy.
 func TestReloading(t *testing.T) {
 	t.Parallel()
-	for name, health := range map[string]string{"": "", "health": "health: {interval: 10ms, exec: [sh, -c, '! grep -q hup $DIR/said || test -e $DIR/healthy']}\n"} {
+	for name, health := range map[string]string{"": "", "health": "health: {settle: 500ms, interval: 10ms, exec: [sh, -c, '! grep -q hup $DIR/said || test -e $DIR/healthy']}\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := &vault{}

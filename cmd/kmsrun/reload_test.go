@@ -53,7 +53,7 @@ func TestReloadOfAConfigMap(t *testing.T) {
 	dir, volume := shm(t), &configMap{t: t, dir: t.TempDir()}
 	socket := filepath.Join(t.TempDir(), "s")
 	declaration := func(more string) string {
-		return "files: {dir: " + dir + "/files}\nwatch: {interval: 100ms, debounce: 10ms, reload: all}\n" + more
+		return "files: {dir: " + dir + "/files}\nwatch: {interval: 100ms, debounce: 10ms, reload: all}\non_change: {min_interval: 0s, max_per_hour: 0}\n" + more
 	}
 	volume.put(declaration("env: {USER: 'kms://db#user'}"))
 	r := start(t, s.environ(), "exec", "-c", volume.file(), "--listen", "unix:"+socket, "--", "sh", "-c",
