@@ -15,8 +15,8 @@ const mountinfo = `1 0 0:50 / / rw,relatime - overlay overlay rw,lowerdir=/a
 3 2 0:52 / /dev/shm rw - tmpfs shm rw,size=65536k
 4 1 253:1 /var/lib/kubelet/pods/d166411c-ea15/volumes/kubernetes.io~configmap/cfg/..2021_07_21_11_21_39.969349293/app.yaml /etc/app/app.yaml ro - ext4 /dev/vda1 rw
 5 1 253:1 /var/lib/kubelet/pods/d166411c-ea15/volumes/kubernetes.io~configmap/cfg /etc/whole ro - ext4 /dev/vda1 rw
-6 1 253:1 /kubelet/pods/d166411c-ea15/volumes/kubernetes.io~empty-dir/work/sub /work/one rw shared:29 - xfs /dev/vdb rw
-7 1 253:1 /kubelet/pods/d166411c-ea15/volumes/kubernetes.io~empty-dir/work /work/all rw - xfs /dev/vdb rw
+6 1 253:1 /kubelet/pods/d166411c-ea15/volumes/kubernetes.io~empty-dir/shop/sub /mnt/one rw shared:29 - xfs /dev/vdb rw
+7 1 253:1 /kubelet/pods/d166411c-ea15/volumes/kubernetes.io~empty-dir/shop /mnt/all rw - xfs /dev/vdb rw
 8 1 0:60 /app /run/part rw - tmpfs tmpfs rw,size=1g
 9 1 0:60 / /run/whole rw - tmpfs tmpfs rw,size=1g
 10 1 0:61 /..2021_07_21_11_21_39.969349293/tls.key /etc/tls.key ro - tmpfs tmpfs rw
@@ -35,10 +35,10 @@ func TestSubPathMount(t *testing.T) {
 		"/etc/app/app.yaml":   {"/etc/app/app.yaml", "/etc/app/app.yaml"},
 		"/etc/app/other":      {},
 		"/etc/whole/app.yaml": {},
-		"/work/one":           {"/work/one", "/work/one"},
-		"/work/one/deep/er":   {"/work/one", "/work/one"},
-		"/work/one-more":      {},
-		"/work/all/sub":       {},
+		"/mnt/one":            {"/mnt/one", "/mnt/one"},
+		"/mnt/one/deep/er":    {"/mnt/one", "/mnt/one"},
+		"/mnt/one-more":       {},
+		"/mnt/all/sub":        {},
 		"/run/part/files":     {"/run/part", ""}, // systemd and docker mount parts of a tmpfs too
 		"/run/part/over/x":    {},
 		"/run/whole/files":    {},
