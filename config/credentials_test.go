@@ -32,6 +32,14 @@ func TestCredentials(t *testing.T) {
 	if got := c.Auth["default"]; got != want || c.HTTP.TokenFile != dir+"token" || len(c.Warnings) > 0 {
 		t.Errorf("got %+v, %q, warnings %v", got, c.HTTP.TokenFile, c.Warnings)
 	}
+	file := filepath.Join(t.TempDir(), "kmsrun.yaml")
+	if err := os.WriteFile(file, []byte(withCredentials), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := LoadHTTP(Source{File: file, Environ: []string{"CREDENTIALS_DIRECTORY=/run/credentials/app.service"}})
+	if err != nil || settings.TokenFile != dir+"token" {
+		t.Errorf("the endpoint alone: got %q, %v", settings.TokenFile, err)
+	}
 	c, err = load(withCredentials)
 	if err != nil || len(c.Warnings) != 3 || c.HTTP.TokenFile != CredentialsDir+"token" {
 		t.Errorf("without credentials: got %v, %q, warnings %v; want the text as it is, and a warning for each", err, c.HTTP.TokenFile, c.Warnings)

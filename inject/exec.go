@@ -185,6 +185,9 @@ func (e *Exec) become(program program, dir *render.Dir, generation render.Genera
 	memory := memoryFiles{}
 	err := memory.set(generation.FDs())
 	if err == nil {
+		err = memory.clearOf(len(e.service.sockets))
+	}
+	if err == nil {
 		err = memory.passing(func() error {
 			environ := append([]string{}, generation.Environ(program.who.over(e.Environ))...)
 			return program.become(e.Processes, append(environ, memory.environ()...), e.service.descriptors())
@@ -258,8 +261,12 @@ func (e *Exec) finish(dir *render.Dir, untold bool) {
 		remove(dir)
 		return
 	}
-	if untold && e.sidecar() {
+	switch {
+	case !e.sidecar():
+	case untold:
 		e.leaveWord(dir)
+	default:
+		dir.ForgetUntold()
 	}
 	if err := dir.Keep(); err != nil {
 		e.Log.Warn("the next kmsrun may remove the files that are left", "dir", dir.Path(), "err", err)

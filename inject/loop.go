@@ -144,6 +144,9 @@ func (l *loop) start(why string) error {
 	if err := l.memory.set(l.generation.FDs()); err != nil {
 		return err
 	}
+	if err := l.memory.clearOf(len(l.service.sockets)); err != nil {
+		return err
+	}
 	environ := append(l.openRelay(l.service.over(l.environOf(l.generation))), l.memory.environ()...)
 	child, err := l.program.start(l.Processes, environ, l.service.descriptors(), l.memory.all()...)
 	if err != nil {

@@ -40,6 +40,17 @@ func (m memoryFiles) set(values map[string][]byte) error {
 	return nil
 }
 
+// clearOf refuses numbers that this many listening sockets take, which a low limit of
+// open files brings about.
+func (m memoryFiles) clearOf(sockets int) error {
+	for name, file := range m {
+		if int(file.Fd()) < 3+sockets {
+			return fmt.Errorf("env %s: the limit of open files is too low for as=fd beside %d listening sockets", name, sockets)
+		}
+	}
+	return nil
+}
+
 // all are the files themselves.
 func (m memoryFiles) all() []*os.File { return slices.Collect(maps.Values(m)) }
 

@@ -58,8 +58,8 @@ func (l *loop) lookReady() {
 		return
 	}
 	pid := l.child.PID()
-	ready := func(context.Context) error {
-		if systemd.Notifies(pid) {
+	ready := func(ctx context.Context) error {
+		if systemd.Notifies(ctx, pid) {
 			return errNotifies
 		}
 		return nil

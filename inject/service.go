@@ -46,6 +46,8 @@ const (
 	// startPatience is systemd's DefaultTimeoutStartSec=. The program has it to itself
 	// where the wait for KMS took of its time, or a restart is ours.
 	startPatience = 90 * time.Second
+	// shortestWatch is as often as the watchdog is answered, whatever the program asks for.
+	shortestWatch = 10 * time.Millisecond
 	// flushPatience is how long the last messages may take at the end.
 	flushPatience = 2 * time.Second
 	// statusLength is as much of a text as is worth showing.
@@ -77,17 +79,20 @@ func (e *Exec) beginService() error {
 	return nil
 }
 
-// watch sets the interval of the watchdog, in microseconds.
+// watch sets the interval of the watchdog, in microseconds; 0 turns it off.
 func (s *service) watch(text string) {
 	usec, err := strconv.ParseInt(text, 10, 64)
 	interval := time.Duration(usec) * time.Microsecond / 2
-	if err != nil || usec <= 1 || interval <= 0 {
+	if err != nil || interval < 0 {
 		return
 	}
 	if s.watchdog != nil {
 		s.watchdog.Stop()
+		s.watchdog = nil
 	}
-	s.watchdog = time.NewTicker(interval)
+	if interval > 0 {
+		s.watchdog = time.NewTicker(max(interval, shortestWatch))
+	}
 }
 
 // due gets the times at which systemd's watchdog wants an answer.

@@ -449,6 +449,25 @@ n=0; while :; do n=$((n+1)); say X_N=$n; sleep 0.01; done`, "WATCHDOG_USEC=20000
 	m.ends()
 }
 
+// TestWatch: what the program asks for its watchdog may end it, and makes nobody busy.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	var s service
+	s.watch("2") // microseconds
+	first, second := <-s.due(), <-s.due()
+	if got := second.Sub(first); got < shortestWatch/2 {
+		t.Errorf("due twice within %v, want about %v between", got, shortestWatch)
+	}
+	s.watch("nonsense")
+	if s.due() == nil {
+		t.Error("ended by nonsense")
+	}
+	s.watch("0")
+	if s.due() != nil {
+		t.Error("due though it was turned off")
+	}
+}
+
 // TestHooksAreNoService: what systemd gives the program is not for our commands.
 func TestHooksAreNoService(t *testing.T) {
 	t.Parallel()

@@ -42,8 +42,7 @@ func (l *loop) attend(stale []string) {
 	}
 	if len(stale) > 0 {
 		l.Log.Info("readers of the files that were there may not know these", "files", stale)
-		l.tell(render.Change{Files: stale}, secretsOf(stale, l.Config))
-		l.dir.ForgetUntold()
+		l.tell(render.Change{Files: stale}, secretsOf(stale, l.Config)) // whether that worked is known at the end
 	}
 }
 

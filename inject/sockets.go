@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +37,9 @@ func (l *listening) listen(declared []config.Socket, lookup func(string) (string
 			if l.paths == nil {
 				l.paths = map[string]os.FileInfo{}
 			}
-			l.paths[d.Address], _ = os.Lstat(d.Address)
+			if info, err := os.Lstat(d.Address); err == nil && info.Mode().Type() == os.ModeSocket {
+				l.paths[d.Address] = info
+			}
 		}
 		l.sockets = append(l.sockets, socket)
 	}
@@ -66,7 +69,7 @@ func (l *listening) descriptors() []int {
 // unlink removes the unix sockets of ours.
 func (l *listening) unlink() {
 	for path, was := range l.paths {
-		if now, err := os.Lstat(path); err == nil && was != nil && os.SameFile(was, now) {
+		if now, err := os.Lstat(path); err == nil && os.SameFile(was, now) {
 			_ = os.Remove(path)
 		}
 	}
@@ -78,6 +81,9 @@ const storedName = "stored"
 // keep stores descriptors for the next start by us, as systemd does for the next by it.
 func (l *listening) keep(m systemd.Message) {
 	name, _ := m.Get("FDNAME")
+	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+		name = "" // as systemd has it: a colon would shift the names of the others
+	}
 	for _, fd := range m.Files {
 		known := slices.ContainsFunc(l.sockets, func(s systemd.Socket) bool { return systemd.Same(s.FD, fd) })
 		if known || len(l.sockets) >= passedAtMost {

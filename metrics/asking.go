@@ -22,6 +22,7 @@ type Asker struct {
 	settings config.HTTP
 	client   http.Client
 	scheme   string
+	local    bool // on a unix socket, where no kmsrun wants a token
 }
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -37,7 +38,7 @@ func NewAsker(settings config.HTTP) (*Asker, error) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address) // a port alone is this machine's
 	}}
-	a := &Asker{settings: settings, scheme: "http"}
+	a := &Asker{settings: settings, scheme: "http", local: network == "unix"}
 	if settings.TLSCert != "" {
 		a.scheme, transport.TLSClientConfig = "https", &tls.Config{
 			MinVersion:         tls.VersionTLS12,
@@ -101,7 +102,7 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 	if err != nil {
 		return 0, nil, err
 	}
-	if file := a.settings.TokenFile; file != "" && path != "/readyz" && !inTheClear(a.settings) {
+	if file := a.settings.TokenFile; file != "" && path != "/readyz" && !a.local && !inTheClear(a.settings) {
 		token, err := os.ReadFile(file)
 		if err != nil {
 			return 0, nil, fmt.Errorf("reading http.token_file: %w", err)

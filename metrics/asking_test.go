@@ -146,6 +146,35 @@ func TestAskerMeetsAStranger(t *testing.T) {
 	}
 }
 
+// TestTokenIsForTCP: on a unix socket no kmsrun asks for the token, and so whoever listens
+// there in its place does not get it.
+func TestTokenIsForTCP(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("s3cr3t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(dir, "s")} {
+		listener, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Authorization") })}
+		go func() { _ = server.Serve(listener) }()
+		listen, want := listener.Addr().String(), "Bearer s3cr3t"
+		if network == "unix" {
+			listen, want = "unix:"+listen, ""
+		}
+		_, _, _ = asker(t, config.HTTP{Listen: listen, TokenFile: token}).Status(t.Context())
+		if header := <-got; header != want {
+			t.Errorf("%s: got %q, want %q", network, header, want)
+		}
+		_ = server.Close()
+	}
+}
+
 // TestAskerIsKeptWaiting no longer than its caller wants to.
 func TestAskerIsKeptWaiting(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,23 +217,39 @@ func TestOpenDirTakesTheFirstUsualPlace(t *testing.T) {
 	}
 }
 
+// TestKeepLock: only what this process becomes inherits the lock, under a number that no
+// listening socket gets.
 func TestKeepLock(t *testing.T) {
 	t.Parallel()
-	d := openDir(t, memoryDir(t))
-	closedByExec := func() bool {
-		flags, err := unix.FcntlInt(d.lock.Fd(), unix.F_GETFD, 0)
+	dir := memoryDir(t)
+	d := openDir(t, dir)
+	inherited := func() (numbers []int) {
+		entries, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return flags&unix.FD_CLOEXEC != 0
+		for _, entry := range entries {
+			n, _ := strconv.Atoi(entry.Name())
+			path, _ := os.Readlink("/proc/self/fd/" + entry.Name())
+			if flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err == nil && path == dir && flags&unix.FD_CLOEXEC == 0 {
+				numbers = append(numbers, n)
+			}
+		}
+		return numbers
 	}
-	if !closedByExec() {
-		t.Error("at first: got a lock that every child inherits, want it closed by exec")
+	if got := inherited(); len(got) > 0 {
+		t.Errorf("at first: got %v, a lock that every child inherits", got)
 	}
 	if err := d.KeepLock(); err != nil {
 		t.Fatal(err)
 	}
-	if closedByExec() {
-		t.Error("kept: got a lock that is closed by exec, want it inherited")
+	got := inherited()
+	if len(got) != 1 || got[0] < keptLock {
+		t.Fatalf("kept: got %v, want one from %d on", got, keptLock)
+	}
+	defer unix.Close(got[0])
+	d.release()
+	if _, err := OpenDir(settings(dir), variables(nil)); err == nil || !strings.Contains(err.Error(), "another kmsrun uses it") {
+		t.Errorf("for another: got %v, want the lock to hold", err)
 	}
 }

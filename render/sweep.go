@@ -114,9 +114,16 @@ func (d *Dir) KeepLock() error {
 	if err := d.markKept(); err != nil {
 		return err
 	}
-	_, err := unix.FcntlInt(d.lock.Fd(), unix.F_SETFD, 0)
+	// Without CLOEXEC, and above the numbers that listening sockets take.
+	_, err := unix.FcntlInt(d.lock.Fd(), unix.F_DUPFD, keptLock)
+	if errors.Is(err, unix.EINVAL) { // a low limit of open files
+		_, err = unix.FcntlInt(d.lock.Fd(), unix.F_SETFD, 0)
+	}
 	return err
 }
+
+// keptLock is where the number of a lock that a program keeps begins.
+const keptLock = 100
 
 // keptMark, in a directory of a random name, tells files that were left on purpose
 // from those of a kmsrun that was killed.

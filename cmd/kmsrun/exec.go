@@ -133,7 +133,9 @@ func sourceOf(flags *pflag.FlagSet, dev *devEmulator) (config.Source, error) {
 	source := config.Source{Environ: environ(), Terminal: stdinIsTerminal()}
 	source.File, _ = flags.GetString("config")
 	source.Stage, _ = flags.GetString("stage")
-	source.Sidecar, _ = flags.GetBool("sidecar")
+	check, _ := flags.GetBool("sidecar")
+	once, _ := flags.GetBool("one-time")
+	source.Sidecar = check || once
 	var err error
 	if source.Overrides, err = overrides(flags); err != nil {
 		return config.Source{}, err

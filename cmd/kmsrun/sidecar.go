@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -55,10 +57,14 @@ func sidecarCommand(out *stderr, status *int) *cobra.Command {
 }
 
 func runSidecar(flags *pflag.FlagSet, out *stderr) (inject.Status, error) {
+	listens := flags.Changed("listen") // as said here; the environment may say it for the sidecar beside
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
 	}
 	if once, _ := flags.GetBool("one-time"); once {
+		if listens {
+			return inject.Status{}, errors.New("--one-time leaves no process that could serve --listen: want one of them")
+		}
 		return runRender(flags, out)
 	}
 	return attend(flags, nil, out)

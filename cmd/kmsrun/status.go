@@ -97,7 +97,7 @@ func silent(err error) error {
 
 // endpointOf is where to ask.
 func endpointOf(flags *pflag.FlagSet) (config.HTTP, error) {
-	source := config.Source{}
+	source := config.Source{Environ: environ()}
 	source.File, _ = flags.GetString("config")
 	if addr, _ := flags.GetString("addr"); addr != "" {
 		from, _ := origin(flags, "addr")

@@ -203,6 +203,15 @@ func TestSignalOthers(t *testing.T) {
 			t.Errorf("pid_file with %s: got %v, want %s", text, err, want)
 		}
 	}
+	pipe, endless := filepath.Join(t.TempDir(), "pipe"), filepath.Join(t.TempDir(), "endless")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/dev/zero", endless)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{pipe, endless} { // whose writer may never come
+		if err := SignalFile(file, syscall.SIGUSR1)(t.Context(), News{}); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+			t.Errorf("pid_file %s: got %v", file, err)
+		}
+	}
 	if err := explain(7, syscall.EPERM); !strings.Contains(err.Error(), "CAP_KILL") {
 		t.Errorf("got %v, want it to say what to do", err)
 	}

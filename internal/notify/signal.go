@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // SignalFile signals the process whose number is in a file.
 func SignalFile(file string, s syscall.Signal) Func {
 	return func(context.Context, News) error {
-		text, err := os.ReadFile(file)
+		text, err := readPIDFile(file)
 		if err != nil {
 			return fmt.Errorf("reading pid_file: %w", err)
 		}
@@ -25,6 +26,20 @@ func SignalFile(file string, s syscall.Signal) Func {
 		}
 		return signalPID(pid, s, nil)
 	}
+}
+
+// readPIDFile reads no more than a number. The file is another's, who may have put a
+// pipe or a device there: neither is waited for.
+func readPIDFile(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is no regular file", path)
+	}
+	return io.ReadAll(io.LimitReader(file, 64))
 }
 
 func whose(pid int) string {

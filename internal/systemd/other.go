@@ -2,7 +2,10 @@
 
 package systemd
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // Relay does not exist where there is no systemd.
 type Relay struct{}
@@ -22,4 +25,4 @@ func (r *Relay) Messages() <-chan Message { return nil }
 func (r *Relay) Close() []Message { return nil }
 
 // Notifies knows of nobody who does.
-func Notifies(int) bool { return false }
+func Notifies(context.Context, int) bool { return false }

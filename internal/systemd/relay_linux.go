@@ -99,7 +99,7 @@ func (r *Relay) Close() []Message {
 	}
 	rest = append(rest, r.rest...)
 	_ = r.raw.Control(func(fd uintptr) {
-		for {
+		for range queued { // who never stops is not listened to for ever
 			m, heard, err := r.receive(int(fd))
 			if err != nil {
 				return

@@ -144,7 +144,7 @@ func TestDialRefuses(t *testing.T) {
 // TestNotifies: a program's code tells whether it could notify; this one could.
 func TestNotifies(t *testing.T) {
 	t.Parallel()
-	if !Notifies(os.Getpid()) {
+	if !Notifies(t.Context(), os.Getpid()) {
 		t.Error("this program has NOTIFY_SOCKET in it, and was not found to")
 	}
 	sleep := exec.Command("sleep", "100")
@@ -161,7 +161,7 @@ func TestNotifies(t *testing.T) {
 			t.Fatal("sleep did not start")
 		}
 	}
-	if Notifies(sleep.Process.Pid) {
+	if Notifies(t.Context(), sleep.Process.Pid) {
 		t.Error("sleep is said to notify")
 	}
 }
@@ -169,17 +169,51 @@ func TestNotifies(t *testing.T) {
 // TestHolds: a word across two reads is found.
 func TestHolds(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "file")
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
 	for _, before := range []int{0, 1, 256<<10 - 5, 256 << 10, 600 << 10} {
 		text := strings.Repeat("-", before) + "NOTIFY_SOCKET"
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if !holds(path, "NOTIFY_SOCKET") {
+		if !holds(t.Context(), root, "file", "NOTIFY_SOCKET") {
 			t.Errorf("not found behind %d bytes", before)
 		}
-		if holds(path, "NOTIFY_SOCKETS") {
+		if holds(t.Context(), root, "file", "NOTIFY_SOCKETS") {
 			t.Errorf("found what is not there, behind %d bytes", before)
+		}
+	}
+
+	// What a program may put in the place of its code.
+	if err := unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("file", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pipe", "link", "none"} {
+		if holds(t.Context(), root, name, "NOTIFY_SOCKET") {
+			t.Errorf("%s was read", name)
+		}
+	}
+}
+
+func TestExecuted(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"7f00-7f10 r-xp 00000000 fd:01 1234                       /usr/lib/libsystemd.so.0\n": "usr/lib/libsystemd.so.0",
+		"7f00-7f10 r-xp 00000000 fd:01 1234                       /opt/a b\n":                 "opt/a b",
+		"7f00-7f10 r--p 00000000 fd:01 1234                       /usr/lib/libsystemd.so.0\n": "",
+		"7f00-7f10 r-xp 00000000 fd:01 1234                       /tmp/x (deleted)\n":         "",
+		"7f00-7f10 r-xp 00000000 00:00 0                          [vdso]\n":                   "",
+		"7f00-7f10 r-xp 00000000 00:00 0 \n":                                                  "",
+	} {
+		if got := executed(line); got != want {
+			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}
 }
