@@ -81,18 +81,26 @@ func (e *Exec) beginService() error {
 
 // watch sets the interval of the watchdog, in microseconds; 0 turns it off.
 func (s *service) watch(text string) {
-	usec, err := strconv.ParseInt(text, 10, 64)
-	interval := time.Duration(usec) * time.Microsecond / 2
-	if err != nil || interval < 0 {
+	every, ok := watchEvery(text)
+	if !ok {
 		return
 	}
 	if s.watchdog != nil {
 		s.watchdog.Stop()
 		s.watchdog = nil
 	}
-	if interval > 0 {
-		s.watchdog = time.NewTicker(max(interval, shortestWatch))
+	if every > 0 {
+		s.watchdog = time.NewTicker(every)
 	}
+}
+
+// watchEvery is how often a watchdog of so many microseconds is answered; 0 is never.
+func watchEvery(text string) (time.Duration, bool) {
+	usec, err := strconv.ParseUint(text, 10, 53)
+	if usec == 0 {
+		return 0, err == nil
+	}
+	return max(time.Duration(usec)*time.Microsecond/2, shortestWatch), err == nil
 }
 
 // due gets the times at which systemd's watchdog wants an answer.

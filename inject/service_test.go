@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -449,22 +450,18 @@ n=0; while :; do n=$((n+1)); say X_N=$n; sleep 0.01; done`, "WATCHDOG_USEC=20000
 	m.ends()
 }
 
-// TestWatch: what the program asks for its watchdog may end it, and makes nobody busy.
-func TestWatch(t *testing.T) {
+// TestWatchEvery: what the program asks for its watchdog may end it, and makes nobody busy.
+func TestWatchEvery(t *testing.T) {
 	t.Parallel()
-	var s service
-	s.watch("2") // microseconds
-	first, second := <-s.due(), <-s.due()
-	if got := second.Sub(first); got < shortestWatch/2 {
-		t.Errorf("due twice within %v, want about %v between", got, shortestWatch)
+	for text, want := range map[string]time.Duration{"0": 0, "1": shortestWatch, "2": shortestWatch, "3000000": 1500 * time.Millisecond} {
+		if got, ok := watchEvery(text); got != want || !ok {
+			t.Errorf("%s: got %v %t, want %v", text, got, ok, want)
+		}
 	}
-	s.watch("nonsense")
-	if s.due() == nil {
-		t.Error("ended by nonsense")
-	}
-	s.watch("0")
-	if s.due() != nil {
-		t.Error("due though it was turned off")
+	for _, text := range []string{"", "-1", "x", "18446744073709551615"} {
+		if _, ok := watchEvery(text); ok {
+			t.Errorf("%q was taken for an interval", text)
+		}
 	}
 }
 
