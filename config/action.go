@@ -37,7 +37,7 @@ func (a *FileAction) UnmarshalText(text []byte) error {
 	default:
 		var s Signal
 		if s.UnmarshalText(text) != nil {
-			return fmt.Errorf("want none, restart or a signal such as SIGHUP, got %q", text)
+			return fmt.Errorf("want none, restart, a signal such as SIGHUP, or a mapping with signal, exec, http or touch; got %q", text)
 		}
 		*a = FileAction{Signal: s}
 	}
@@ -103,6 +103,19 @@ func (d *decoder) validateAction(key string, a FileAction) {
 	if a.HTTP != "" && !isURL(a.HTTP) {
 		d.fault(key+".http", "want http://HOST/PATH or https://HOST/PATH, with no user") // not quoted: it may hold a token
 	}
+	if len(kinds) == 0 && !d.faultedIn(key) && d.saidIn(key) {
+		d.fault(key, "want one of signal, exec, http and touch, got none of them")
+	}
+}
+
+// saidIn tells whether anything in a mapping was said.
+func (d *decoder) saidIn(key string) bool {
+	for said := range d.where {
+		if strings.HasPrefix(said, key+".") {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *decoder) validateActionTimeout(key string, a FileAction) {

@@ -54,9 +54,10 @@ var invalid = map[string][]string{
 		`:10: files.items.h.on_change.timeout: want more than 0s, got -1s`,
 		`:11: files.items.i.on_change.timeout: goes with exec`,
 		`:12: files.items.j.on_change.http: want http://HOST/PATH or https://HOST/PATH, with no user`,
-		`:13: files.items.k.on_change: want none, restart or a signal such as SIGHUP, got "reload"`,
+		`:13: files.items.k.on_change: want none, restart, a signal such as SIGHUP, or a mapping with signal, exec, http or touch; got "reload"`,
 		`:14: files.items.l.on_change.sinal: unknown key; known here: exec, http, pid_file, process, signal, timeout, touch`,
 		`:15: files.items.m.on_change.signal: want a signal such as SIGHUP, got "x"`,
+		`:16: files.items.n.on_change: want one of signal, exec, http and touch, got none of them`,
 	},
 	"health": {
 		`:1: verify.exec: want a command and its arguments, got an empty command`,
@@ -152,7 +153,7 @@ var invalid = map[string][]string{
 	"anchor":          {`:1: not YAML: unknown anchor '...' referenced`},
 	"unix-tls":        {`:1: http.tls_cert: a unix socket has no TLS: want one of them`},
 	"on-change-env":   {`:2: on_change.env: want restart, exit or none, got "reload"`},
-	"on-change-files": {`:2: on_change.files: want none, restart or a signal such as SIGHUP, got "reload"`},
+	"on-change-files": {`:2: on_change.files: want none, restart, a signal such as SIGHUP, or a mapping with signal, exec, http or touch; got "reload"`},
 	"region":          {`:2: kms.region: want a region such as cn-hangzhou, got "CN Hangzhou"`},
 	"region-missing":  {`kms.region: no region: set ALIBABA_CLOUD_REGION_ID, --region or kms.region (or --endpoint)`},
 	"sockets": {

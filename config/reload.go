@@ -8,6 +8,9 @@ import (
 // Reloaded is what a running kmsrun can go over to from c: next, with c's values for
 // the keys that need a restart. It lists those of them that differ.
 func (c Config) Reloaded(next Config) (Config, []string) {
+	if next.Files.Owner == (Owner{User: next.Child.User, Group: next.Child.Group}) {
+		next.Files.Owner = Owner{User: c.Child.User, Group: c.Child.Group} // it follows the program that runs
+	}
 	var differ []string
 	for _, fixed := range []struct {
 		key       string
@@ -22,6 +25,7 @@ func (c Config) Reloaded(next Config) (Config, []string) {
 		{"child.group", &c.Child.Group, &next.Child.Group},
 		{"child.chdir", &c.Child.Chdir, &next.Child.Chdir},
 		{"child.sockets", &c.Child.Sockets, &next.Child.Sockets},
+		{"sealed", &c.Sealed, &next.Sealed},
 		{"http", &c.HTTP, &next.HTTP},
 		{"log", &c.Log, &next.Log},
 	} {

@@ -32,6 +32,15 @@ func TestReloaded(t *testing.T) {
 	if !got.Same(wanted) {
 		t.Errorf("got  %+v\nwant %+v", got, wanted)
 	}
+	// Files whose owner is the program's stay those of the program that runs.
+	old.Child.User, old.Files.Owner = "app", Owner{User: "app"}
+	other := Default()
+	other.Child.User, other.Files.Owner, other.Sealed.File = "nobody", Owner{User: "nobody"}, "/s"
+	got, differ = old.Reloaded(other)
+	if want := []string{"child.user", "sealed.file"}; !slices.Equal(differ, want) || !got.Same(old) {
+		t.Errorf("got %q, want %q; owner %+v", differ, want, got.Files.Owner)
+	}
+	old = Default()
 	if _, differ := old.Reloaded(Default()); differ != nil {
 		t.Errorf("the same: got %q, want nothing", differ)
 	}

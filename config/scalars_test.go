@@ -56,7 +56,7 @@ func TestParseScalarRefuses(t *testing.T) {
 		{"0", new(Signal(1)), new(Signal(1)), `want a signal such as SIGHUP, got "0"`},
 		{"65", new(Signal(1)), new(Signal(1)), `want a signal such as SIGHUP, got "65"`},
 		{"", new(Signal(1)), new(Signal(1)), `want a signal such as SIGHUP, got ""`},
-		{"exit", &FileAction{Signal: 1}, &FileAction{Signal: 1}, `want none, restart or a signal such as SIGHUP, got "exit"`},
+		{"exit", &FileAction{Signal: 1}, &FileAction{Signal: 1}, `want none, restart, a signal such as SIGHUP, or a mapping with signal, exec, http or touch; got "exit"`},
 	} {
 		err := parseScalar(test.target, test.text)
 		if err == nil || err.Error() != test.want {

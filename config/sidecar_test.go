@@ -88,7 +88,7 @@ func TestOverrideOfAnAction(t *testing.T) {
 		"{signal: HUP, touch: /x}":              "--on-file-change: want one of signal, exec, http and touch, got signal and touch",
 		"{sinal: HUP}":                          "--on-file-change: unknown key; known here: exec, http, pid_file, process, signal, timeout, touch",
 		"{process: nginx}":                      "--on-file-change: process and pid_file go with signal",
-		"{signal":                               `--on-file-change: want none, restart or a signal such as SIGHUP, got "{signal"`,
+		"{signal":                               `--on-file-change: want none, restart, a signal such as SIGHUP, or a mapping with signal, exec, http or touch; got "{signal"`,
 	} {
 		c, err := Load(Source{File: file, Overrides: []Override{{Key: []string{"on_change", "files"}, Value: says, From: "--on-file-change"}}})
 		got := strings.Join(lines(t, err), "\n")

@@ -3,6 +3,7 @@ package emulator
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -101,8 +102,8 @@ var (
 func strictly(body io.Reader, into any) error {
 	dec := json.NewDecoder(io.LimitReader(body, maxBody))
 	dec.DisallowUnknownFields()
-	if dec.Decode(into) != nil {
-		return errJSON
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("%w: %s", errJSON, strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errJSON

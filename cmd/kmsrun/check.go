@@ -99,8 +99,10 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 		return fmt.Errorf("--sidecar: a sidecar has no command, got %q", argv[0])
 	}
 	once, _ := flags.GetBool("once")
-	if once && c.HTTP.Listen != "" {
-		return errOnceListens
+	if once {
+		if err := becomes(c); err != nil {
+			return err
+		}
 	}
 	answer := checked{OK: true, Uses: c.Explain(), Doubts: c.Doubts()}
 	for _, socket := range c.Child.Sockets {

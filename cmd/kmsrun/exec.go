@@ -61,7 +61,16 @@ func execCommand(out *stderr, status *int) *cobra.Command {
 	return cmd
 }
 
-var errOnceListens = errors.New("--once leaves no process that could serve http.listen: want one of them")
+// becomes is what is wrong with a declaration where kmsrun becomes the program.
+func becomes(c config.Config) error {
+	switch {
+	case c.HTTP.Listen != "":
+		return errors.New("--once leaves no process that could serve http.listen: want one of them")
+	case c.Files.KeepOnExit == "false":
+		return errors.New("--once leaves no process that could remove files, as files.keep_on_exit: false wants: want one of them")
+	}
+	return nil
+}
 
 func runExec(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, error) {
 	if len(argv) == 0 {
@@ -105,11 +114,10 @@ func attend(flags *pflag.FlagSet, argv []string, out *stderr) (inject.Status, er
 		Interactive: stdinIsTerminal(), Metrics: metrics.New(buildVersion()), Log: log,
 	}
 	plan.Once, _ = flags.GetBool("once")
-	if plan.Once && c.HTTP.Listen != "" {
-		return inject.Status{}, errOnceListens
-	}
-	if plan.Once && c.Files.KeepOnExit == "false" {
-		return inject.Status{}, errors.New("--once leaves no process that could remove files, as files.keep_on_exit: false wants: want one of them")
+	if plan.Once {
+		if err := becomes(c); err != nil {
+			return inject.Status{}, err
+		}
 	}
 	sealed, err := connect(ctx, &plan, flags, dev)
 	if err != nil {
