@@ -56,7 +56,7 @@ func TestRollback(t *testing.T) {
 	v.put("a", "v1", "one")
 	v.put("f", "v1", "one")
 	v.put("b", "v1", "one")
-	r := begin(t, v, watched+"on_change: {min_interval: 1h, files: none}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f, b: kms://b}}\nhealth: {settle: 300ms}", dies)
+	r := begin(t, v, watched+"on_change: {min_interval: 1h, files: none}\nenv: {A: kms://a}\nfiles: {items: {f: kms://f, b: kms://b}}\nhealth: {settle: 3s}", dies)
 	r.says("start one")
 	v.put("a", "v2", "bad")
 	v.put("f", "v2", "bad")
@@ -83,7 +83,7 @@ func TestTakesTheNextVersion(t *testing.T) {
 	t.Parallel()
 	v := &vault{}
 	v.put("a", "v1", "one")
-	r := begin(t, v, fast+"env: {A: kms://a}\nhealth: {settle: 300ms}", dies)
+	r := begin(t, v, fast+"env: {A: kms://a}\nhealth: {settle: 3s}", dies)
 	r.says("start one")
 	v.put("a", "v2", "bad")
 	r.await("the rollback", func() bool { return strings.Count(r.said(), "start one\n") == 2 })
@@ -367,7 +367,7 @@ func TestSettlesWhileANewerWaits(t *testing.T) {
 	t.Parallel()
 	v := &vault{}
 	v.put("a", "v1", "one")
-	r := begin(t, v, watched+"env: {A: kms://a}\non_change: {min_interval: 1s}\nhealth: {settle: 300ms}", dies)
+	r := begin(t, v, watched+"env: {A: kms://a}\non_change: {min_interval: 4s}\nhealth: {settle: 2s}", dies)
 	r.says("start one")
 	v.put("a", "v2", "two")
 	r.says("start two")

@@ -11,10 +11,10 @@ import (
 
 // Login is how a client proves who it is.
 type Login struct {
-	Fixed  *Credentials           // of every profile, if set
-	Auth   map[string]config.Auth // profiles by name
-	Lookup Lookup                 // of our environment
-	Using  func(auth, identity string)
+	Fixed  *Credentials                   // of every profile, if set
+	Auth   map[string]config.Auth         // profiles by name
+	Lookup Lookup                         // of our environment
+	Using  func(auth, identity string)    // told of each login's identity, by several profiles at once
 	Moved  func(region string, err error) // told of a fallback region, and why; without an error, that it is over
 }
 

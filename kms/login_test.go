@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,7 +94,10 @@ var appKey = []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=app", "ALIBABA_CLOUD_ACCESS_K
 func loginClient(t testing.TB, server *httptest.Server, lookup Lookup, auth map[string]config.Auth) (*Client, *[]string) {
 	t.Helper()
 	told := &[]string{}
+	var mu sync.Mutex // profiles log in at the same time
 	c, err := New(settingsFor(server.URL), Login{Auth: auth, Lookup: lookup, Using: func(name, identity string) {
+		mu.Lock()
+		defer mu.Unlock()
 		*told = append(*told, name+": "+identity)
 	}}, "kmsrun/test", func(Call) {})
 	if err != nil {
