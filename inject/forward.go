@@ -23,7 +23,7 @@ func (l *loop) forward(s syscall.Signal) {
 		l.leave()
 	}
 	switch {
-	case l.sentByTerminal(s):
+	case l.sentToAll(s):
 	case l.stop.phase == clearing && !l.leaving:
 		l.kept = append(l.kept, s)
 	case s == syscall.SIGHUP && !l.service.spoke: // systemctl reload may wait for an answer
@@ -34,17 +34,6 @@ func (l *loop) forward(s syscall.Signal) {
 		l.resume()
 	default:
 		l.signal(s, "forwarded")
-	}
-}
-
-// sentByTerminal tells whether a signal is one that a terminal sends, or a shell, and
-// to our whole group: the program in it has got it already.
-func (l *loop) sentByTerminal(s syscall.Signal) bool {
-	switch s {
-	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH, syscall.SIGCONT:
-		return !l.child.OwnGroup() && l.program.terminal.Foreground()
-	default:
-		return false
 	}
 }
 
@@ -89,7 +78,7 @@ func (l *loop) follow(s syscall.Signal) {
 	terminal := l.program.terminal
 	followed := stopsJob(s) || s == syscall.SIGSTOP && terminal.Present()
 	switch {
-	case !followed:
+	case !followed, !l.child.Paused(): // or continued meanwhile: nobody would continue us
 		return
 	case terminal.Foreground() && s != syscall.SIGTSTP && l.child.OwnGroup():
 		l.resume() // it wanted the terminal, and the terminal is ours to give
@@ -97,6 +86,7 @@ func (l *loop) follow(s syscall.Signal) {
 	}
 	l.Log.Debug("the program was stopped", "signal", signalName(s), "pid", l.child.PID())
 	terminal.TakeBack(l.child)
+	l.sharing.decided(l.job())
 	if proc.Orphaned() {
 		l.resume() // no shell would; without us, the program could not have been stopped
 		return

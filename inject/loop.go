@@ -49,6 +49,7 @@ type loop struct {
 	pace     pace             // of our restarts
 	kept     []syscall.Signal // for the next start, while there is no program
 	paused   bool             // the program was stopped, and we with it
+	sharing  sharing          // its terminal with us
 	sweep    <-chan time.Time // the grace of a retired generation
 	told     told
 }
@@ -98,6 +99,10 @@ func (l *loop) run() (Status, error) {
 			}
 		case s := <-l.child.Stopped():
 			l.follow(s)
+		case <-l.sharing.decide:
+			for _, s := range l.sharing.decided(l.job()) {
+				l.signal(s, "forwarded")
+			}
 		case <-l.childDone():
 			l.childEnded()
 		case <-l.stop.planned:
@@ -153,6 +158,7 @@ func (l *loop) start(why string) error {
 		return err
 	}
 	l.child, l.stop, l.given, l.paused, l.asked, l.rollback = child, stopping{}, l.generation, false, false, false
+	l.sharing = sharing{had: l.program.terminal.Foreground()}
 	l.starts++
 	l.view.child.Store(&metrics.Child{PID: child.PID(), Started: time.Now(), Starts: l.starts, State: "running"})
 	l.Metrics.ChildStarted(why)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -66,11 +68,23 @@ func (s *screen) shows(text string) {
 	s.await(text, func(screen string) bool { return strings.Contains("\n"+screen, "\n"+text) })
 }
 
+// count waits until text is there so many times.
+func (s *screen) count(text string, want int) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("%q %d times", text, want), func(screen string) bool { return strings.Count(screen, text) == want })
+}
+
+// text is all that was ever shown.
+func (s *screen) text() string {
+	s.t.Helper()
+	return s.tmux("capture-pane", "-p", "-S", "-")
+}
+
 func (s *screen) await(what string, condition func(screen string) bool) {
 	s.t.Helper()
 	now := ""
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if now = s.tmux("capture-pane", "-p", "-S", "-"); condition(now) {
+		if now = s.text(); condition(now) {
 			return
 		}
 	}
@@ -86,7 +100,7 @@ func (s *screen) status(want int) {
 
 // counting is a program that says what it gets. It starts nothing after "up": a ^Z
 // between vfork and exec would hang it, with or without kmsrun.
-const counting = `trap 'echo INT' INT; trap 'echo CONT' CONT; trap 'stty size' WINCH; sleep 60 & echo up; while :; do wait; done`
+const counting = `trap 'echo INT' INT; trap 'echo CONT' CONT; trap 'stty size' WINCH; trap 'echo 35' 35; sleep 60 & echo up; while :; do wait; done`
 
 // TestTerminalShell: an interactive shell has its jobs, and its own status.
 func TestTerminalShell(t *testing.T) {
@@ -134,10 +148,10 @@ func TestTerminalSignals(t *testing.T) {
 	s.tmux("resize-window", "-x", "90", "-y", "40")
 	s.shows("40 90")
 	s.keys("C-c")
-	s.await("a second INT", func(screen string) bool { return strings.Count(screen, "^CINT") == 2 })
+	s.count("^CINT", 2)
 	s.keys("C-\\")
 	s.status(131)
-	if screen := s.tmux("capture-pane", "-p", "-S", "-"); strings.Contains(screen, "\nINT") {
+	if screen := s.text(); strings.Contains(screen, "\nINT") {
 		t.Errorf("one ^C was two INTs:\n%s", screen)
 	}
 }
@@ -198,18 +212,55 @@ func TestTerminalPipeline(t *testing.T) {
 	if screen := s.tmux("capture-pane", "-p"); strings.Contains(screen, "\nwent on") {
 		t.Errorf("the script went on after ^C:\n%s", screen)
 	}
-	s.types(`sh -c "$K sh -c \"` + strings.ReplaceAll(counting, `"`, `\"`) + `\""`)
+}
+
+// TestTerminalScript: a program that shares our group, here with a script, gets once
+// what the terminal sends to all. A ^Z stops the script at
+// once, and the shell takes the terminal without waiting for us.
+func TestTerminalScript(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`sh -c "$K sh -c \"` + strings.ReplaceAll(counting, `"`, `\"`) + `\"; :"`)
 	s.shows("up")
+	s.keys("C-c")
+	s.shows("^CINT")
 	s.keys("C-z") // stops the whole group
 	s.shows("[1]+  Stopped")
 	s.types("fg")
 	s.shows("CONT")
 	s.keys("C-c")
-	s.shows("^CINT")
+	s.count("^CINT", 2)
+	s.keys("C-z")
+	s.count("[1]+  Stopped", 2)
+	s.types("bg")
+	s.count("CONT\n", 2)
+	s.signal(35) // behind that in every queue
+	s.count("35\n", 1)
+	s.signal(syscall.SIGINT) // nobody else gets this one
+	s.count("INT\n", 3)
+	s.types("fg")
+	s.await("the foreground", func(string) bool { return s.foreground() != "bash" })
 	s.keys("C-\\")
 	s.await("the shell", func(string) bool { return s.foreground() == "bash" })
-	if screen := s.tmux("capture-pane", "-p", "-S", "-"); strings.Contains(screen, "\nINT") || strings.Count(screen, "CONT\n") != 1 {
-		t.Errorf("what the terminal sends to all came twice:\n%s", screen)
+	if screen := s.text(); strings.Count(screen, "INT\n") != 3 || strings.Count(screen, "CONT\n") != 2 {
+		t.Errorf("want INT 3 times and CONT twice:\n%s", screen)
+	}
+}
+
+// signal signals the one kmsrun on this terminal, and nobody else.
+func (s *screen) signal(signal syscall.Signal) {
+	s.t.Helper()
+	tty := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_tty}"))
+	output, err := exec.Command("pgrep", "-x", "-t", strings.TrimPrefix(tty, "/dev/"), "kmsrun").Output()
+	if err != nil {
+		s.t.Fatalf("no kmsrun on %s: %v", tty, err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(output)))
+	if err == nil {
+		err = syscall.Kill(pid, signal)
+	}
+	if err != nil {
+		s.t.Fatalf("kmsrun %q on %s: %v", output, tty, err)
 	}
 }
 

@@ -28,12 +28,30 @@ func StopSelf(s syscall.Signal) {
 
 // parentOf is the parent of another process; 0 where that can't be told.
 func parentOf(pid int) int {
-	stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	// Behind the name of the command, in parentheses, which may hold anything: state, parent.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, _ := strconv.Atoi(string(fields[1]))
+	_, parent := stat(pid)
 	return parent
+}
+
+// Paused tells whether the process is stopped, by ^Z for example, and not continued yet.
+func (p *Process) Paused() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return false
+	}
+	state, _ := stat(p.pid)
+	return state == "T"
+}
+
+// stat is the state of a process, one letter of proc(5), and its parent; nothing where
+// that can't be told.
+func stat(pid int) (state string, parent int) {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	// Behind the name of the command, in parentheses, which may hold anything: state, parent.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 2 {
+		return "", 0
+	}
+	parent, _ = strconv.Atoi(string(fields[1]))
+	return string(fields[0]), parent
 }

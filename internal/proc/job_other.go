@@ -11,3 +11,6 @@ func StopSelf(syscall.Signal) { _ = syscall.Kill(syscall.Getpid(), syscall.SIGST
 
 // parentOf can't tell here.
 func parentOf(int) int { return 0 }
+
+// Paused can't tell here.
+func (p *Process) Paused() bool { return false }
