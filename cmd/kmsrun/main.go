@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -33,6 +34,9 @@ func main() {
 // run is main with an exit status.
 func run(args []string) int {
 	status := 0
+	// What libraries print may hold secrets: net/http quotes what a server sends unasked, and
+	// with GODEBUG=http2debug all of HTTP/2.
+	log.SetOutput(io.Discard)
 	out := newStderr(os.Stderr)
 	defer out.flush()
 	root := &cobra.Command{
