@@ -15,7 +15,7 @@ while [ $done -lt "$runs" ] && [ $(($(date +%s) - begin)) -lt $limit ]; do
 	for package in cmd/kmsrun inject internal/proc; do
 		pattern=.
 		[ $package = cmd/kmsrun ] && pattern=$processes
-		if ! (cd $package && "$dir/$(basename $package).test" -test.count 1 -test.timeout 5m -test.run "$pattern" >"$dir/log" 2>&1); then
+		if ! (cd $package && "$dir/$(basename $package).test" -test.count 1 -test.parallel 6 -test.timeout 5m -test.run "$pattern" >"$dir/log" 2>&1); then
 			cat "$dir/log"
 			echo "stress: FAILED in $package, in run $((done + 1)) of $runs"
 			exit 1

@@ -156,24 +156,39 @@ func (c *chaos) rotate(name, kind string) {
 func (c *chaos) deliver() {
 	c.t.Helper()
 	began := time.Now()
-	want := fmt.Sprintln("see", c.a, c.a, c.b)
 	poke := time.Now()
-	for !strings.HasSuffix(c.text(), want) {
+	for !strings.HasSuffix(c.text(), c.newest()) {
 		select {
 		case <-c.r.ended:
 			c.begin()
 		default:
+		}
+		for _, name := range []string{"a", "b"} {
+			if c.heldBack(name) {
+				c.rotate(name, "good")
+			}
 		}
 		if time.Since(poke) > 300*time.Millisecond { // a refused read is not tried again for minutes
 			_, _ = get(c.t, c.socket, http.MethodPost, "/-/refresh")
 			poke = time.Now()
 		}
 		if time.Since(began) > patience {
-			c.t.Fatalf("waited in vain for %s; the last of what the program said:\n%s\nstderr:\n%s", want, last(c.text(), 500), last(c.r.err.String(), 3000))
+			c.t.Fatalf("waited in vain for %s; the last of what the program said:\n%s\nstderr:\n%s", c.newest(), last(c.text(), 500), last(c.r.err.String(), 3000))
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 	c.delivered = append(c.delivered, time.Since(began))
+}
+
+// newest is what the program says when it sees the newest of all.
+func (c *chaos) newest() string { return fmt.Sprintln("see", c.a, c.a, c.b) }
+
+// heldBack tells whether the newest version of a secret is held back: where one was read
+// just before it became good, and the other just after, both were one change, and were
+// undone together.
+func (c *chaos) heldBack(name string) bool {
+	value := map[string]string{"a": c.a, "b": c.b}[name]
+	return strings.Contains(c.r.err.String(), "secret=kms://"+name+" version=v"+strings.TrimPrefix(value, "good-")+" why=")
 }
 
 func last(text string, n int) string { return text[max(len(text)-n, 0):] }

@@ -53,7 +53,7 @@ func newContainers(t *testing.T) containers {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	c := containers{
-		image: "kmsrun-test:" + strconv.Itoa(os.Getpid()),
+		image: "kmsrun-test:" + strconv.Itoa(os.Getpid()) + "-" + t.Name(), // each test removes its own
 		dir:   filepath.Join(dir, "image"), seed: filepath.Join(dir, "seed.yaml"), tree: filepath.Join(dir, "tree"),
 	}
 	for _, path := range []string{dir, c.dir, c.tree} {
