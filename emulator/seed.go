@@ -14,7 +14,6 @@ type Seed struct {
 	path     string
 	last     reading // the last look at the file, good or not
 	base     []seedSecret
-	dirs     []string // the directories under watch
 }
 
 // LoadSeed creates the secrets and keys of a YAML seed file:

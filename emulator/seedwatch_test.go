@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -265,25 +264,4 @@ func TestWatchLinkTargets(t *testing.T) {
 	w.becomes("s", "again", "v1-4")
 	link(t, filepath.Join(seeds, "c", "seed.yaml"), path)
 	w.becomes("s", "c", "v1-5")
-}
-
-func TestWatchedDirectories(t *testing.T) {
-	t.Parallel()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	link(t, "y", filepath.Join(dir, "x"))
-	link(t, "x", filepath.Join(dir, "y"))
-	for _, tc := range []struct{ path, want string }{
-		{filepath.Join(dir, "f"), dir},
-		{filepath.Join(dir, "none", "none", "f"), dir},
-	} {
-		if got := directories(tc.path); !slices.Equal(got, []string{tc.want}) {
-			t.Errorf("directories(%q) = %q, want %q alone", tc.path, got, tc.want)
-		}
-	}
-	if got := directories(filepath.Join(dir, "x")); !slices.Contains(got, dir) { // a circle ends
-		t.Errorf("directories of a circle = %q, want %q among them", got, dir)
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/kmsrun/kmsrun/internal/filewatch"
 )
 
 const patience = 20 * time.Second
@@ -80,7 +82,7 @@ func TestFilesEdits(t *testing.T) {
 	select {
 	case <-changed:
 		t.Error("the same contents: got word of an edit")
-	case <-time.After(3 * filesQuiet):
+	case <-time.After(3 * filewatch.Quiet):
 	}
 	save(t, two, "4")
 	awaitEdit(t, "the next", changed)
