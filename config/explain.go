@@ -26,6 +26,13 @@ type Use struct {
 	Change   string `json:"change"`
 }
 
+// What Explain says where a reference has no default and is not optional, and where it
+// names a version.
+const (
+	Fails = "the program does not start"
+	Never = "never: pinned"
+)
+
 // Explain lists the use of every reference: variables, then env_from, then files.
 func (c Config) Explain() []Use {
 	var uses []Use
@@ -60,7 +67,7 @@ func (c Config) Explain() []Use {
 func (c Config) use(ref secret.Ref, file bool, action FileAction) Use {
 	use := Use{
 		Secret: ref.ID.SecretName(), Selector: ref.Selector.Text, Stage: ref.ID.Stage, Version: ref.ID.Version,
-		Region: cmp.Or(ref.ID.Region, c.KMS.Region), Auth: cmp.Or(ref.ID.Auth, DefaultAuth), Absent: "the program does not start",
+		Region: cmp.Or(ref.ID.Region, c.KMS.Region), Auth: cmp.Or(ref.ID.Auth, DefaultAuth), Absent: Fails,
 	}
 	switch {
 	case ref.HasDefault:
@@ -70,7 +77,7 @@ func (c Config) use(ref secret.Ref, file bool, action FileAction) Use {
 	}
 	switch {
 	case ref.ID.Pinned():
-		use.Change = "never: pinned"
+		use.Change = Never
 	case file:
 		use.Change = "new file" + action.consequence()
 	default:

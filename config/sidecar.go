@@ -18,9 +18,11 @@ func (d *decoder) validateSidecar(c *Config) {
 	for i := range c.EnvFrom {
 		d.fault("env_from."+strconv.Itoa(i), "a sidecar starts no program that variables could be given to: want a file")
 	}
+	above := "." // of a key in it, the fault is told
 	for _, key := range sortedKeys(d.where) {
-		if slices.ContainsFunc(forPrograms, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) && !d.faultedIn(key) {
+		if slices.ContainsFunc(forPrograms, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) && !d.faultedIn(key) && !strings.HasPrefix(key, above) {
 			d.fault(key, "a sidecar starts no program")
+			above = key + "."
 		}
 	}
 	unread := slices.ContainsFunc(d.faults, func(f *Fault) bool { return f.Key == "" || f.Key == d.file })

@@ -35,6 +35,7 @@ env_from: [kms://a]
 child:
   user: app
   pre_stop: [x]
+  sockets: ['tcp://127.0.0.1:80', 'tcp://127.0.0.1:81']
 health: {settle: 0s}
 on_change: {env: exit, splay: 1s, min_interval: 1s, max_per_hour: 1, files: SIGHUP}
 files:
@@ -49,15 +50,16 @@ files:
 			`:3: env_from.0: a sidecar starts no program that variables could be given to: want a file`,
 			`:5: child.user: a sidecar starts no program`,
 			`:6: child.pre_stop: a sidecar starts no program`,
-			`:7: health.settle: a sidecar starts no program`,
-			`:8: on_change.env: a sidecar starts no program`,
-			`:8: on_change.max_per_hour: a sidecar starts no program`,
-			`:8: on_change.min_interval: a sidecar starts no program`,
-			`:8: on_change.splay: a sidecar starts no program`,
-			`:8: on_change.files: a sidecar starts no program that could be signalled: want process or pid_file with the signal, as in {signal: SIGHUP, process: nginx}`,
-			`:11: files.items.a.on_change: a sidecar starts no program, and so restarts none: want a signal with process or pid_file, exec, http or touch`,
-			`:12: files.items.b.on_change: a sidecar starts no program that could be signalled: want process or pid_file with the signal, as in {signal: SIGHUP, process: nginx}`,
-			`:13: files.items.c.on_change: process and pid_file go with signal`,
+			`:7: child.sockets: a sidecar starts no program`,
+			`:8: health.settle: a sidecar starts no program`,
+			`:9: on_change.env: a sidecar starts no program`,
+			`:9: on_change.max_per_hour: a sidecar starts no program`,
+			`:9: on_change.min_interval: a sidecar starts no program`,
+			`:9: on_change.splay: a sidecar starts no program`,
+			`:9: on_change.files: a sidecar starts no program that could be signalled: want process or pid_file with the signal, as in {signal: SIGHUP, process: nginx}`,
+			`:12: files.items.a.on_change: a sidecar starts no program, and so restarts none: want a signal with process or pid_file, exec, http or touch`,
+			`:13: files.items.b.on_change: a sidecar starts no program that could be signalled: want process or pid_file with the signal, as in {signal: SIGHUP, process: nginx}`,
+			`:14: files.items.c.on_change: process and pid_file go with signal`,
 		},
 		endpoint: {`files.items: a sidecar is there for files: declare some, or want -f NAME=REF`},
 	} {

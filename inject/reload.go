@@ -210,7 +210,7 @@ func (l *loop) goOver(c candidate) {
 	for _, w := range l.Config.Warnings {
 		l.Log.Warn("doubtful declaration", "where", w.Error())
 	}
-	l.Log.Info("declaration reloaded", "variables", len(l.Config.Env), "files", len(l.Config.Files.Items))
+	l.Log.Info("declaration reloaded", "variables", len(l.Config.Env), "env_from", len(l.Config.EnvFrom), "files", len(l.Config.Files.Items))
 	l.settling, l.proven = l.settling.end(), proven{c.snapshot, c.next}
 	l.turn(c.snapshot, c.next)
 	watcher := l.newWatcher(l.Config)

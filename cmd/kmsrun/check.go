@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/inject"
@@ -84,6 +85,12 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 	if len(argv) > 0 && cmd.ArgsLenAtDash() != 0 {
 		return fmt.Errorf("unexpected argument %q: want kmsrun check [flags] [-- COMMAND [ARG...]]", argv[0])
 	}
+	sidecar, _ := flags.GetBool("sidecar")
+	if sidecar {
+		if err := ofSidecar(flags, argv); err != nil {
+			return err
+		}
+	}
 	var dev *devEmulator
 	if seed, _ := flags.GetString("dev"); seed != "" {
 		dev = &devEmulator{endpoint: "http://127.0.0.1"} // it is not started: nobody will call
@@ -95,16 +102,13 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 		}
 		return err
 	}
-	if sidecar, _ := flags.GetBool("sidecar"); sidecar && len(argv) > 0 {
-		return fmt.Errorf("--sidecar: a sidecar has no command, got %q", argv[0])
-	}
 	once, _ := flags.GetBool("once")
 	if once {
 		if err := becomes(c); err != nil {
 			return err
 		}
 	}
-	answer := checked{OK: true, Uses: c.Explain(), Doubts: c.Doubts()}
+	answer := checked{OK: true, Uses: explain(c, once, sidecar), Doubts: c.Doubts()}
 	for _, socket := range c.Child.Sockets {
 		answer.Listen = append(answer.Listen, socket.String())
 	}
@@ -117,6 +121,33 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 		return writeJSON(cmd.OutOrStdout(), answer)
 	}
 	return writeTable(cmd.OutOrStdout(), answer)
+}
+
+// ofSidecar refuses what kmsrun sidecar would.
+func ofSidecar(flags *pflag.FlagSet, argv []string) error {
+	fault := noCommand(nil, argv)
+	known := sidecarCommand(nil, nil).Flags()
+	flags.Visit(func(f *pflag.Flag) {
+		if known.Lookup(f.Name) == nil && f.Name != "sidecar" && f.Name != "output" && fault == nil {
+			fault = fmt.Errorf("--%s: kmsrun sidecar has no such flag; see kmsrun sidecar --help", f.Name)
+		}
+	})
+	return fault
+}
+
+// explain says it of a program that is watched over, or becomes kmsrun's process, or of
+// a sidecar.
+func explain(c config.Config, once, sidecar bool) []config.Use {
+	uses := c.Explain()
+	for i := range uses {
+		if once && !sidecar && uses[i].Change != config.Never {
+			uses[i].Change = "none: --once watches nothing"
+		}
+		if sidecar && uses[i].Absent == config.Fails {
+			uses[i].Absent = "nothing is written"
+		}
+	}
+	return uses
 }
 
 // faultsOf are the faults of the declaration in an error, for machines.

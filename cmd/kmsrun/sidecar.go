@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +29,7 @@ func sidecarCommand(out *stderr, status *int) *cobra.Command {
 		Use:   "sidecar [flags]",
 		Short: "Keep files current for a program beside it",
 		Long:  sidecarLong,
-		Args:  cobra.NoArgs,
+		Args:  noCommand,
 		Example: `  kmsrun sidecar -c kmsrun.yaml --dir /run/kmsrun/files --listen :9153
   kmsrun sidecar -f tls.crt='kms://prod/tls#crt' -f tls.key='kms://prod/tls#key' --on-file-change '{signal: HUP, process: nginx}'`,
 		DisableFlagsInUseLine: true,
@@ -54,6 +55,13 @@ func sidecarCommand(out *stderr, status *int) *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+func noCommand(_ *cobra.Command, argv []string) error {
+	if len(argv) > 0 {
+		return fmt.Errorf("a sidecar has no command, got %q: kmsrun exec runs one", argv[0])
+	}
+	return nil
 }
 
 func runSidecar(flags *pflag.FlagSet, out *stderr) (inject.Status, error) {
