@@ -22,12 +22,17 @@ import (
 )
 
 // built is the binary as users get it from make build: static, and without the test's
-// packages. inexact is as go install builds it.
+// packages; with KMSRUN_TEST_RACE one that detects races. inexact is as go install
+// builds it.
 var (
 	built = sync.OnceValues(func() (string, error) {
-		return buildBinary("-tags", "kmsrun_exact", "-ldflags", "-s -w -checklinkname=0")
+		flags := []string{"-tags", "kmsrun_exact", "-ldflags", "-s -w -checklinkname=0"}
+		if os.Getenv("KMSRUN_TEST_RACE") != "" {
+			return buildBinary("1", append(flags, "-race")...)
+		}
+		return buildBinary("0", flags...)
 	})
-	inexact = sync.OnceValues(func() (string, error) { return buildBinary() })
+	inexact = sync.OnceValues(func() (string, error) { return buildBinary("0") })
 )
 
 // buildDir is where this run of the tests builds; TestMain removes it.
@@ -35,7 +40,7 @@ func buildDir() string {
 	return filepath.Join(os.TempDir(), "kmsrun-built-"+strconv.Itoa(os.Getpid()))
 }
 
-func buildBinary(flags ...string) (string, error) {
+func buildBinary(cgo string, flags ...string) (string, error) {
 	if err := os.MkdirAll(buildDir(), 0o755); err != nil {
 		return "", err
 	}
@@ -45,7 +50,7 @@ func buildBinary(flags ...string) (string, error) {
 	}
 	path := filepath.Join(dir, "kmsrun")
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", path}, flags, []string{"."})...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", &os.PathError{Op: "building", Path: string(output), Err: err}
