@@ -13,9 +13,29 @@ import (
 	"github.com/kmsrun/kmsrun/internal/asfound"
 )
 
-// spawn forks and executes. It returns when the program itself runs, or failed to.
+// spawn starts a program. It returns when the program itself runs, or failed to.
 func (t *Table) spawn(spec Spec) (*Process, error) {
-	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Environ, Files: spec.descriptors(), Sys: &syscall.SysProcAttr{
+	if spec.needsStage() && unix.Access(self, unix.F_OK) == nil { // else /proc is not mounted
+		return t.spawnStage(spec)
+	}
+	if len(spec.Sockets) > 0 {
+		return nil, errors.New("listening sockets are passed by way of /proc, which is not mounted")
+	}
+	pid, err := t.fork(spec, spec.Path, spec.Argv, -1)
+	if err != nil {
+		return nil, err
+	}
+	return newProcess(pid, spec.Group), nil
+}
+
+// fork forks and executes, with report, if there is one, as a descriptor that passes.
+func (t *Table) fork(spec Spec, path string, argv []string, report int) (pid int, err error) {
+	files, release, err := spec.descriptors(report)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Environ, Files: files, Sys: &syscall.SysProcAttr{
 		Setpgid: spec.Group != OurGroup, Credential: spec.Credential,
 	}}
 	if os.Getpid() != 1 { // whose end is everybody's
@@ -24,17 +44,7 @@ func (t *Table) spawn(spec Spec) (*Process, error) {
 	defer spec.passOn()()
 	t.limitCore(t.core.Cur) // while the fork copies it; we are not dumpable anyway
 	defer t.limitCore(0)
-	if spec.needsStage() && unix.Access(self, unix.F_OK) == nil { // else /proc is not mounted
-		return spawnStage(spec, attr)
-	}
-	if len(spec.Sockets) > 0 {
-		return nil, errors.New("listening sockets are passed by way of /proc, which is not mounted")
-	}
-	pid, err := syscall.ForkExec(spec.Path, spec.Argv, attr)
-	if err != nil {
-		return nil, err
-	}
-	return newProcess(pid, spec.Group), nil
+	return syscall.ForkExec(path, argv, attr)
 }
 
 // self is this binary, be it renamed or removed meanwhile.
@@ -45,7 +55,7 @@ func (s Spec) needsStage() bool {
 }
 
 // spawnStage starts a program by way of this binary; see package asfound.
-func spawnStage(spec Spec, attr *syscall.ProcAttr) (*Process, error) {
+func (t *Table) spawnStage(spec Spec) (*Process, error) {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
@@ -57,7 +67,7 @@ func spawnStage(spec Spec, attr *syscall.ProcAttr) (*Process, error) {
 		return nil, err
 	}
 	stage := asfound.Stage{Signals: spec.Signals, Foreground: spec.Group == ForegroundGroup, PIDs: spec.PIDs, Sockets: spec.Sockets, Report: pipe[1]}
-	pid, err := syscall.ForkExec(self, stage.Argv(spec.Path, spec.Argv), attr)
+	pid, err := t.fork(spec, self, stage.Argv(spec.Path, spec.Argv), pipe[1])
 	_ = unix.Close(pipe[1])
 	if err != nil {
 		return nil, fmt.Errorf("executing kmsrun itself between fork and program: %w", err)

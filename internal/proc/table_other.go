@@ -25,9 +25,14 @@ func (t *Table) Start(spec Spec) (*Process, error) {
 	if len(spec.Sockets) > 0 {
 		return nil, errors.New("child.sockets take Linux")
 	}
+	files, release, err := spec.descriptors(-1)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	defer spec.passOn()()
 	pid, err := syscall.ForkExec(spec.Path, spec.Argv, &syscall.ProcAttr{
-		Dir: spec.Dir, Env: spec.Environ, Files: spec.descriptors(),
+		Dir: spec.Dir, Env: spec.Environ, Files: files,
 		Sys: &syscall.SysProcAttr{Setpgid: spec.Group != OurGroup, Credential: spec.Credential},
 	})
 	if err != nil {

@@ -293,6 +293,48 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// TestForkHitsNoDescriptor: what the fork puts on a number of its own choice, where lower
+// ones are free, is nothing that the program gets.
+func TestForkHitsNoDescriptor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "socket")
+	if err := os.WriteFile(socket, []byte("whole\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for range 20 {
+		var below []*os.File
+		for range 10 {
+			null, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			below = append(below, null)
+		}
+		spec, output := shell(t, "cat /proc/$$/fd/3; echo $LISTEN_PID $$")
+		behind, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, int(spec.Files[1].Fd())+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, null := range below {
+			_ = null.Close()
+		}
+		spec.Sockets, spec.PIDs = []int{behind}, []string{"LISTEN_PID"}
+		spec.Environ = append(spec.Environ, "LISTEN_PID=1")
+		p := begin(t, spec)
+		end(t, p)
+		_ = unix.Close(behind)
+		if want := fmt.Sprintf("whole\n%d %[1]d\n", p.PID()); output() != want {
+			t.Fatalf("got %q, want %q", output(), want)
+		}
+	}
+}
+
 func TestRun(t *testing.T) {
 	t.Parallel()
 	run := func(script string, timeout time.Duration, keep int) Result {
