@@ -135,6 +135,19 @@ func TestAskerMeetsAStranger(t *testing.T) {
 			}
 		}
 	}
+	noHTTP := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("-ERR s3cr3t\r\n\r\n"))
+		_ = conn.Close()
+	}))
+	defer noHTTP.Close()
+	if err := asker(t, config.HTTP{Listen: noHTTP.Listener.Addr().String()}).Ready(t.Context()); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v, want an error that quotes nothing", err)
+	}
 	loud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "\x1b[2J"+strings.Repeat("x", 1000)+"\nmore")
