@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/kmsrun/kmsrun/config"
@@ -109,6 +110,9 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 	}
 	if file := a.settings.TokenFile; file != "" && path != "/readyz" && !a.local && !inTheClear(a.settings) {
 		token, err := os.ReadFile(file)
+		if err != nil && !filepath.IsAbs(file) {
+			return 0, nil, errors.New("http.token_file: want the path of a file that can be read") // not quoted: it may be the token
+		}
 		if err != nil {
 			return 0, nil, fmt.Errorf("reading http.token_file: %w", err)
 		}
