@@ -51,10 +51,10 @@ func TestFailure(t *testing.T) {
 	defer server.Close()
 	_, noTLS := http.Get("https://" + server.Listener.Addr().String())
 	for want, err := range map[string]error{
-		"it does not speak TLS":    noTLS,
-		"lookup x: no such host":   fmt.Errorf("get: %w", &net.DNSError{Err: "s3cr3t", Name: "x", IsNotFound: true}),
-		"dial tcp 1.2.3.4:5: why?": &net.OpError{Op: "dial", Net: "tcp", Source: &net.TCPAddr{}, Addr: &net.TCPAddr{IP: net.IPv4(1, 2, 3, 4), Port: 5}, Err: errors.New("why\n")},
-		"the exchange broke off":   errors.New("s3cr3t"),
+		"it does not speak TLS":       noTLS,
+		"lookup x: no such host":      fmt.Errorf("get: %w", &net.DNSError{Err: "s3cr3t", Name: "x", IsNotFound: true}),
+		"dial tcp 1.2.3.4:5: why?not": &net.OpError{Op: "dial", Net: "tcp", Source: &net.TCPAddr{}, Addr: &net.TCPAddr{IP: net.IPv4(1, 2, 3, 4), Port: 5}, Err: errors.New("why\tnot")},
+		"the exchange broke off":      errors.New("s3cr3t"),
 	} {
 		if got := Failure(err); got != want {
 			t.Errorf("got %q, want %q", got, want)
