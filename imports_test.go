@@ -20,19 +20,20 @@ const module = "github.com/kmsrun/kmsrun"
 var arrows = map[string][]string{
 	"secret":              {},
 	"config":              {"secret", "internal/jmes"},
-	"kms":                 {"secret", "config"},
+	"kms":                 {"secret", "config", "internal/exchange"},
 	"emulator":            {"internal/filewatch"},
 	"watch":               {"secret", "config", "metrics", "internal/filewatch"},
 	"render":              {"secret", "config", "internal/jmes"},
 	"inject":              {"secret", "config", "watch", "render", "metrics", "internal/proc", "internal/asfound", "internal/notify", "internal/systemd"},
-	"metrics":             {"config"},
+	"metrics":             {"config", "internal/exchange"},
 	"seal":                {"secret", "config", "watch", "metrics"},
 	"internal/debugguard": {},
 	"internal/asfound":    {"internal/debugguard"},
+	"internal/exchange":   {},
 	"internal/filewatch":  {},
 	"internal/jmes":       {},
 	"internal/proc":       {"internal/asfound"},
-	"internal/notify":     {"config", "internal/proc"},
+	"internal/notify":     {"config", "internal/proc", "internal/exchange"},
 	"internal/systemd":    {},
 	"cmd/kmsrun":          {"secret", "config", "kms", "emulator", "watch", "render", "inject", "metrics", "seal", "internal/debugguard", "internal/asfound", "internal/proc"},
 	"examples/demo":       {},
@@ -44,7 +45,7 @@ var closed = map[string][]string{
 	"github.com/aliyun/":                 {"kms"},
 	"github.com/prometheus/":             {"metrics"},
 	"github.com/spf13/":                  {"cmd/kmsrun"},
-	"net/http":                           {"kms", "metrics", "emulator", "cmd/kmsrun", "examples/demo", "internal/notify"},
+	"net/http":                           {"kms", "metrics", "emulator", "cmd/kmsrun", "examples/demo", "internal/notify", "internal/exchange"},
 	"github.com/fsnotify/":               {"internal/filewatch"},
 	"os/exec":                            {"examples/demo"},
 	"filippo.io/":                        {"config", "seal"},
@@ -52,7 +53,7 @@ var closed = map[string][]string{
 }
 
 // standardOnly lists packages that import nothing but the standard library.
-var standardOnly = []string{"secret", "internal/debugguard", "internal/asfound"}
+var standardOnly = []string{"secret", "internal/debugguard", "internal/asfound", "internal/exchange"}
 
 func TestImportArrows(t *testing.T) {
 	for file, imports := range sources(t) {

@@ -84,6 +84,10 @@ func (d *decoder) validateAuthFiles(key string, a Auth) {
 	if a.Type == "sts" {
 		files["security_token_file"] = a.SecurityTokenFile
 	}
+	for name, path := range files {
+		d.isContents(key+"."+name, path)
+	}
+	d.isContents(key+".oidc_token_file", a.OIDCTokenFile)
 	given := 0
 	for _, path := range files {
 		if path != "" {

@@ -40,3 +40,14 @@ func (d *decoder) fillCredentials(c *Config, environ []string) {
 	fill("http.tls_cert", &c.HTTP.TLSCert)
 	fill("http.tls_key", &c.HTTP.TLSKey)
 }
+
+// isContents tells whether what should be the path of a file of secrets is what is in it,
+// such as a key in PEM. It is a fault where it is declared: who reads the file would
+// quote its path.
+func (d *decoder) isContents(key, file string) bool {
+	if !strings.Contains(file, "\n") {
+		return false
+	}
+	d.fault(key, "want the path of a file, not what is in it")
+	return true
+}

@@ -34,6 +34,13 @@ var invalid = map[string][]string{
 		`:15: auth.l.uri: plain http is for this machine only: use https, or set kms.insecure_http: true to send credentials in the clear`,
 		`:17: env.A: no auth profile "none": declare auth.none, or want one of a, b, c, d, default, e, f, g, h, i, j, k, l`,
 	},
+	"contents": {
+		`:2: auth.default.access_key_secret_file: want the path of a file, not what is in it`,
+		`:5: auth.rrsa.oidc_token_file: want the path of a file, not what is in it`,
+		`:9: http.token_file: want the path of a file, not what is in it`,
+		`:12: http.tls_key: want the path of a file, not what is in it`,
+		`:18: sealed.identity_file: want the path of a file, not what is in it`,
+	},
 	"child": {
 		`:2: child.user: want a name or a number, and the group in child.group, got "app:app"`,
 		`:3: child.chdir: want an absolute path, got "here"`,

@@ -64,6 +64,7 @@ func (d *decoder) validateSealed(c *Config) {
 	switch name, credential := strings.CutPrefix(s.Identity, CredentialsDir); {
 	case s.Identity == "":
 		d.fault("sealed.identity_file", "want the path of an age identity: without it the file can't be opened at a start")
+	case d.isContents("sealed.identity_file", s.Identity):
 	case strings.HasPrefix(strings.ToUpper(s.Identity), "AGE-"):
 		d.fault("sealed.identity_file", "want the path of a file that holds the identity, not the identity")
 	case credential && (name == "" || strings.Contains(name, "/")), !credential && !path.IsAbs(s.Identity):

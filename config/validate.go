@@ -170,6 +170,8 @@ func (d *decoder) validateTimes(c *Config) {
 }
 
 func (d *decoder) validateHTTP(c *Config) {
+	d.isContents("http.token_file", c.HTTP.TokenFile)
+	d.isContents("http.tls_key", c.HTTP.TLSKey)
 	if (c.HTTP.TLSCert == "") != (c.HTTP.TLSKey == "") {
 		d.fault("http.tls_cert", "want tls_cert and tls_key together")
 	}

@@ -336,3 +336,20 @@ func TestStateConcurrent(t *testing.T) {
 		t.Errorf("%d secrets, want %d", got, want)
 	}
 }
+
+// TestStateIsWrittenToAFileOfItsOwn: who put one in its place, open to all, does not see it.
+func TestStateIsWrittenToAFileOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b, path := stateBench(t)
+	prepared, err := os.OpenFile(path+".tmp", os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prepared.Close()
+	if err := b.Put("a", "v1", []byte("canary")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := prepared.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("got %v, %v, want it empty", info, err)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // stateFormat is the newest format of state files. A change that this version would misread makes it another number.
@@ -45,15 +47,14 @@ func writeState(path string, state savedState) (err error) {
 	return nil
 }
 
+// writeSynced makes the file anew: one that lies there, or is a link, may be open to others.
 func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	_ = unix.Unlink(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return bare(err)
 	}
 	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o600) // it may be an old one
-	}
 	if err == nil {
 		err = f.Sync()
 	}

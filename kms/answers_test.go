@@ -50,6 +50,8 @@ func TestAnswers(t *testing.T) {
 		{"HTML with status 200", 200, html, Invalid, "SDK.JsonUnmarshalError"},
 		{"another secret", 200, good("prod/db", "prod/"+canary), Invalid, ""},
 		{"no version", 200, good("VersionId", "versionid"), Invalid, ""},
+		{"garbled version", 200, good(`"VersionId":"`, "\"VersionId\":\"\xff"), Invalid, ""},
+		{"endless version", 200, good(`"VersionId":"`, `"VersionId":"`+strings.Repeat(canary, 100)), Invalid, ""},
 		{"no request id", 200, good("RequestId", "requestid"), Invalid, ""},
 		{"ExtendedConfig as object", 200, good("{", `{"ExtendedConfig":{"a":"`+canary+`"},`), Invalid, "SDK.JsonUnmarshalError"},
 		{"VersionStages as bare list", 200, good(stages, `["ACSCurrent"]`), Invalid, "SDK.JsonUnmarshalError"},

@@ -5,14 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
-	"unicode"
 
 	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
+
+	"github.com/kmsrun/kmsrun/internal/exchange"
 )
 
 // classify makes an Error of whatever the SDK returned, without its text.
@@ -76,9 +74,7 @@ func transportKind(err error) Kind {
 	return Unavailable
 }
 
-// transportDetail describes a failed exchange by the few error types whose text
-// holds nothing but host names and addresses. A *url.Error holds the signed URL,
-// and net/http's own texts may quote what the other side sent.
+// transportDetail describes a failed exchange, and quotes nothing of it.
 func transportDetail(ctx context.Context, err error) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "no answer in time"
@@ -86,23 +82,7 @@ func transportDetail(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
 		return "cancelled"
 	}
-	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return printable(verification.Err.Error()) // it quotes the certificate
-	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return printable("lookup " + dns.Name + ": " + whyNoAddress(dns))
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		op.Source = nil // its port is another each time
-		return printable(op.Error())
-	}
-	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
-		return "no answer in time"
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the connection was closed before the answer ended"
-	}
-	return "the exchange broke off"
+	return exchange.Failure(err)
 }
 
 func innermost(err error) error {
@@ -110,29 +90,4 @@ func innermost(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// whyNoAddress is without the resolver's own words: they hold a port, another each time.
-func whyNoAddress(err *net.DNSError) string {
-	switch {
-	case err.IsNotFound:
-		return "no such host"
-	case err.IsTimeout:
-		return "no answer in time"
-	}
-	return "the resolver failed"
-}
-
-// maxDetail bounds what others may say in our texts, in bytes.
-const maxDetail = 300
-
-// printable is a text that others had a say in, fit for a terminal.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, text)
-	return strings.ToValidUTF8(text[:min(len(text), maxDetail)], "")
 }

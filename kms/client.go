@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/requests"
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/responses"
@@ -212,12 +213,17 @@ func (c *Client) getSecretValue(ctx context.Context, keys Credentials, id secret
 	return value.WithNextRotation(date(response.NextRotationDate)), nil
 }
 
+// maxVersionID bounds the id of a version, in bytes: KMS's have up to 64 characters.
+const maxVersionID = 256
+
 // unlike tells how a good answer is not one to what was asked, if it is not.
 func unlike(id secret.ID, response *sdkkms.GetSecretValueResponse) string {
 	stages := response.VersionStages.VersionStage
 	switch { // managed secrets have one version to give, whatever was asked for
 	case response.VersionId == "" || response.RequestId == "":
 		return "an answer without VersionId or RequestId"
+	case !utf8.ValidString(response.VersionId) || len(response.VersionId) > maxVersionID: // it is told in logs and metrics
+		return "an answer whose VersionId is none"
 	case response.SecretName != id.Name && response.SecretName != id.SecretName():
 		return "an answer for another secret"
 	case id.Version != "" && response.VersionId != id.Version && (response.SecretType == "" || response.SecretType == "Generic"):

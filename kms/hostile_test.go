@@ -298,16 +298,6 @@ func TestEchoedKey(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	t.Parallel()
-	if got, want := printable("a\x1b[31m\nb\u202ec"), "a?[31m?b?c"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := printable(strings.Repeat("ü", 1000)); len(got) > maxDetail {
-		t.Errorf("got %d bytes", len(got))
-	}
-}
-
 // TestCauses: a port is another each time, and a profile is another cause.
 func TestCauses(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,14 +91,23 @@ func (f *fileReads) read(ctx context.Context, path string) (loginFile, *Error) {
 	select {
 	case <-r.done:
 		if r.file.err != nil { // its text names the path as well
-			e := noCredentials("nothing to read in "+path, "check the file")
+			e := noCredentials("nothing to read in "+tellable(path), "check the file")
 			e.cause = r.file.err
 			return loginFile{}, e
 		}
 		return r.file, nil
 	case <-ctx.Done():
-		return loginFile{}, &Error{Kind: Unavailable, detail: "can't read " + path + " in time", advice: "check the volume it is on"}
+		return loginFile{}, &Error{Kind: Unavailable, detail: "can't read " + tellable(path) + " in time", advice: "check the volume it is on"}
 	}
+}
+
+// tellable is a path as an error may tell it: what is none may be the key itself, in the
+// place of the file that holds it.
+func tellable(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return "a file whose path is not absolute"
 }
 
 func (f *fileReads) begin(path string) *fileRead {

@@ -219,6 +219,7 @@ func TestLoginRefused(t *testing.T) {
 		"no token file":    {config.Auth{Type: "oidc", RoleARN: readerRole, OIDCProviderARN: providerARN, OIDCTokenFile: "/none"}, nil, NoCredentials, start + "taking on role " + readerRole + " by OIDC: no credentials (nothing to read in /none): check ALIBABA_CLOUD_OIDC_TOKEN_FILE and the volume of the token"},
 		"no token":         {config.Auth{Type: "sts"}, appKey, NoCredentials, start + "no credentials (ALIBABA_CLOUD_SECURITY_TOKEN is not set): set it"},
 		"no key file":      {config.Auth{Type: "access_key", AccessKeyIDFile: "/none", AccessKeySecretFile: "/none"}, nil, NoCredentials, start + "no credentials (nothing to read in /none): check the file"},
+		"the key itself":   {config.Auth{Type: "access_key", AccessKeyIDFile: keyID, AccessKeySecretFile: keySecret}, nil, NoCredentials, start + "no credentials (nothing to read in a file whose path is not absolute): check the file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,11 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/exchange"
 )
 
 // Asker asks the endpoint of a running kmsrun.
@@ -54,14 +55,19 @@ func NewAsker(settings config.HTTP) (*Asker, error) {
 func (a *Asker) isDeclared(state tls.ConnectionState) error {
 	pair, err := tls.LoadX509KeyPair(a.settings.TLSCert, a.settings.TLSKey)
 	if err != nil {
-		return err
+		return &undeclared{err.Error()}
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil || !leaf.Equal(state.PeerCertificates[0]) {
-		return fmt.Errorf("its certificate is not that of http.tls_cert %q", a.settings.TLSCert)
+		return &undeclared{fmt.Sprintf("its certificate is not that of http.tls_cert %q", a.settings.TLSCert)}
 	}
 	return nil
 }
+
+// undeclared is a certificate that is not the declared one.
+type undeclared struct{ why string }
+
+func (e *undeclared) Error() string { return e.why }
 
 // Ready returns nil if the kmsrun is ready, or what keeps it from that.
 func (a *Asker) Ready(ctx context.Context) error {
@@ -104,6 +110,9 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 	}
 	if file := a.settings.TokenFile; file != "" && path != "/readyz" && !a.local && !inTheClear(a.settings) {
 		token, err := os.ReadFile(file)
+		if err != nil && !filepath.IsAbs(file) {
+			return 0, nil, errors.New("http.token_file: want the path of a file that can be read") // not quoted: it may be the token
+		}
 		if err != nil {
 			return 0, nil, fmt.Errorf("reading http.token_file: %w", err)
 		}
@@ -117,11 +126,11 @@ func (a *Asker) get(ctx context.Context, path string) (status int, text []byte, 
 	if errors.Is(err, context.DeadlineExceeded) {
 		return 0, nil, a.problem("no answer in time")
 	}
+	if own, ok := errors.AsType[*undeclared](err); ok {
+		return 0, nil, a.problem(own.why)
+	}
 	if err != nil {
-		if of, ok := errors.AsType[*url.Error](err); ok {
-			err = of.Err
-		}
-		return 0, nil, a.problem(err.Error())
+		return 0, nil, a.problem(exchange.Failure(err))
 	}
 	return response.StatusCode, text, nil
 }

@@ -100,6 +100,7 @@ func TestAskerIsRefused(t *testing.T) {
 		"no token":      {config.HTTP{TokenFile: token}, config.HTTP{}, "it wants a token: name the declaration with -c, for its http.token_file"},
 		"another token": {config.HTTP{TokenFile: token}, config.HTTP{TokenFile: other}, `it wants another token than that in http.token_file "` + other + `"`},
 		"no token file": {config.HTTP{TokenFile: token}, config.HTTP{TokenFile: "/none"}, "reading http.token_file: open /none: no such file or directory"},
+		"the token":     {config.HTTP{TokenFile: token}, config.HTTP{TokenFile: "s3cr3t"}, "http.token_file: want the path of a file that can be read"},
 		"in the clear":  {config.HTTP{Listen: ":0"}, config.HTTP{Listen: ":0", TokenFile: other}, "not served beyond loopback without TLS: set http.tls_cert, or http.insecure"},
 		"no TLS":        {config.HTTP{TLSCert: cert, TLSKey: key}, config.HTTP{}, "it speaks TLS: name the declaration with -c, for its http.tls_cert"},
 		"another certificate": {
@@ -134,6 +135,19 @@ func TestAskerMeetsAStranger(t *testing.T) {
 				t.Errorf("%s of %q: got %v", what, says, err)
 			}
 		}
+	}
+	noHTTP := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("-ERR s3cr3t\r\n\r\n"))
+		_ = conn.Close()
+	}))
+	defer noHTTP.Close()
+	if err := asker(t, config.HTTP{Listen: noHTTP.Listener.Addr().String()}).Ready(t.Context()); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v, want an error that quotes nothing", err)
 	}
 	loud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)

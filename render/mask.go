@@ -19,8 +19,8 @@ const masked = "***"
 const shortestLine = 4
 
 // Mask is a func that takes the values of these snapshots out of a text: whole, as
-// lines, as strings and numbers inside JSON, decoded from base64, and as each filter and
-// format writes them. Truth values inside JSON tell nothing and stay.
+// lines, as strings and numbers inside JSON, and inside JSON in that, decoded from base64,
+// and as each filter and format writes them. Truth values inside JSON tell nothing and stay.
 func Mask(snapshots ...secret.Snapshot) func(text string) string {
 	known := sync.OnceValue(func() map[string]bool { // most commands succeed, and nobody asks
 		known := map[string]bool{}
@@ -37,8 +37,17 @@ func Mask(snapshots ...secret.Snapshot) func(text string) string {
 
 func addValue(known map[string]bool, value secret.Value) {
 	addMasked(known, value.Bytes())
+	addMasked(known, plain(value))
+}
+
+// addInside adds what a text holds, if it is JSON; be it JSON in a string of JSON. (A
+// number is all of itself, and a text that begins with one is none.)
+func addInside(known map[string]bool, text []byte) {
+	if text = bytes.TrimSpace(text); len(text) == 0 || !strings.ContainsRune(`{["`, rune(text[0])) {
+		return
+	}
 	var document any
-	decoder := json.NewDecoder(bytes.NewReader(plain(value)))
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if decoder.Decode(&document) == nil {
 		addLeaves(known, document)
@@ -50,7 +59,7 @@ func addLeaves(known map[string]bool, document any) {
 	case string:
 		addMasked(known, []byte(v))
 	case json.Number:
-		addMasked(known, []byte(v))
+		addSpellings(known, []byte(v))
 	case []any:
 		for _, element := range v {
 			addLeaves(known, element)
@@ -64,8 +73,10 @@ func addLeaves(known map[string]bool, document any) {
 
 func addMasked(known map[string]bool, plain []byte) {
 	addSpellings(known, plain)
+	addInside(known, plain)
 	if decoded, err := decodeBase64(secret.Ref{}, plain); err == nil && len(decoded) >= shortestLine {
 		addSpellings(known, decoded)
+		addInside(known, decoded)
 	}
 }
 

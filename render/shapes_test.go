@@ -109,9 +109,11 @@ func TestRenderEnvFromRefuses(t *testing.T) {
 		`files: {items: {a: {template_text: '{{ index (list) (secret "d" "k") }}'}}}`:      `file a: a:1:3: the function index fails on what it is given`,
 		`files: {items: {a: {template_text: '{{ mustRegexMatch (secret "d" "k") "" }}'}}}`: `file a: a:1:3: the function mustRegexMatch fails on what it is given`,
 		`files: {items: {a: {template_text: '{{ repeat -1 (secret "d" "k") }}'}}}`:         `file a: a:1:3: the function repeat fails on what it is given`,
+		`files: {items: {a: {template_text: '{{ range secret "log" }}{{ end }}'}}}`:        `file a: a:1:16: it fails here, on the value of a secret or for want of a key (hasKey and dig look for one)`,
 	} {
 		snapshot := snapshotOf(t, map[string]string{
-			"kms://a": `{"1st": 1}`, "kms://b": `{"ключ": 1}`, "kms://c": `{"a.b": 1, "a-b": 2}`, "kms://d": `{"k": "[c4n4ry"}`, "kms://d?stage=p": `{"k": "c4n4ry"}`,
+			"kms://log": "x: error calling c4n4ry: y",
+			"kms://a":   `{"1st": 1}`, "kms://b": `{"ключ": 1}`, "kms://c": `{"a.b": 1, "a-b": 2}`, "kms://d": `{"k": "[c4n4ry"}`, "kms://d?stage=p": `{"k": "c4n4ry"}`,
 			"kms://list": `["c4n4ry"]`, "kms://text": `c4n4ry`, "kms://nul": `{"k": "c4n4ry\u0000"}`, "kms://gone": absent, "kms://long": strings.Repeat("c4n4ry ", 20_000),
 		})
 		binary := plaintext("//8=")

@@ -31,7 +31,7 @@ func (r *renderer) template(t config.Template) ([]byte, error) {
 		return string(value), nil
 	}})
 	var out strings.Builder
-	if err := execute(parsed, &out); err != nil {
+	if err := execute(parsed, t.Text, &out); err != nil {
 		return nil, err
 	}
 	return []byte(out.String()), nil
@@ -50,8 +50,8 @@ var (
 var errTemplateFails = errors.New("it fails here, on the value of a secret or for want of a key (hasKey and dig look for one)")
 
 // execute runs a template. What the functions say of their arguments is left out, for
-// these are secrets; where it was is not.
-func execute(t *template.Template, out *strings.Builder) (err error) {
+// these are secrets; where it was is not. What its text holds is no secret.
+func execute(t *template.Template, text string, out *strings.Builder) (err error) {
 	defer func() {
 		if recover() != nil { // a function of the library, such as repeat with a negative count
 			err = errTemplateFails
@@ -67,7 +67,7 @@ func execute(t *template.Template, out *strings.Builder) (err error) {
 	}
 	if own, ok := errors.AsType[*ownError](err); ok {
 		why = own.error
-	} else if m := calledFunc.FindStringSubmatch(err.Error()); m != nil {
+	} else if m := calledFunc.FindStringSubmatch(err.Error()); m != nil && strings.Contains(text, m[1]) {
 		why = fmt.Errorf("the function %s fails on what it is given", m[1])
 	}
 	return fmt.Errorf("%s: %w", where, why)

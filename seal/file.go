@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,7 @@ func (f *File) Write(snapshot secret.Snapshot, read func(secret.ID) time.Time) e
 		armored := armor.NewWriter(to)
 		encrypted, err := age.Encrypt(armored, f.keys.recipients...)
 		if err != nil {
-			return fmt.Errorf("encrypting: %w", err)
+			return fmt.Errorf("encrypting: %w", unquoted(err))
 		}
 		if _, err := encrypted.Write(text); err != nil {
 			return err
@@ -167,6 +168,18 @@ func (f *File) read() ([]byte, error) {
 	return sealed, nil
 }
 
+// malformed matches how age quotes a line of a plugin that is none of the protocol. It may
+// hold an identity or a key.
+var malformed = regexp.MustCompile(`(?s)(malformed (?:stanza|body line)[^"]*)".*`)
+
+// unquoted is an error of age without such a line.
+func unquoted(err error) error {
+	if text := err.Error(); malformed.MatchString(text) {
+		return errors.New(malformed.ReplaceAllString(text, "$1..."))
+	}
+	return err
+}
+
 func (f *File) decrypt(sealed []byte) ([]byte, error) {
 	tampered := errors.New("tampered with or damaged: it is not what was sealed")
 	switch {
@@ -181,7 +194,7 @@ func (f *File) decrypt(sealed []byte) ([]byte, error) {
 	}
 	if err != nil {
 		if f.keys.plugins { // which may be at fault, and say why
-			return nil, fmt.Errorf("can't be opened: %w", err)
+			return nil, fmt.Errorf("can't be opened: %w", unquoted(err))
 		}
 		return nil, tampered
 	}

@@ -149,3 +149,18 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("with another identity: got %v, want the wrong key", err)
 	}
 }
+
+// TestTalkativePlugin: what a plugin says that is none of the protocol is not quoted.
+func TestTalkativePlugin(t *testing.T) {
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	if err := os.WriteFile(filepath.Join(bin, "age-plugin-kmsruntest"), []byte("#!/bin/sh\necho bad identity: c4n4ry\ncat >/dev/null\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := declared(t)
+	c.Sealed.Identity = writeKey(t, keyDir(t), plugin.EncodeIdentity("kmsruntest", []byte("good")), 0o400)
+	err := newFile(t, c).Write(secret.Snapshot{}.With(id("a"), value("canary", "v1")), at(now))
+	if want := "kmsruntest plugin: malformed stanza opening line: ..."; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

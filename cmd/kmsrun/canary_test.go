@@ -96,6 +96,11 @@ func TestCanary(t *testing.T) {
 		}
 		check(t, name, r.err.String()+r.out.String())
 	}
+	r = start(t, s.environ("KMSRUN_ENV=X=one\n"+canary("plain")), "exec", "--", "true") // a literal of two lines
+	if got := r.wait(); got != 125 {
+		t.Errorf("two lines: got status %d, want 125", got)
+	}
+	check(t, "two lines", r.err.String())
 	for name, variable := range map[string]string{
 		"wrong secret": "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + canary("token"),
 		"token":        "ALIBABA_CLOUD_SECURITY_TOKEN=" + canary("token"),

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/emulator"
+	"github.com/kmsrun/kmsrun/internal/proc"
 )
 
 const emulatorLong = `Serve a local KMS: Secrets Manager and keys. The secrets come from a seed file,
@@ -83,6 +84,7 @@ func emulatorCommand(out *stderr) *cobra.Command {
 func runEmulator(flags *pflag.FlagSet, stdout io.Writer, out *stderr) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	proc.Harden() // before anything secret is in memory
 	if err := readTwins(flags); err != nil {
 		return err
 	}

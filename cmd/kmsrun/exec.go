@@ -205,11 +205,7 @@ func connect(ctx context.Context, plan *inject.Plan, flags *pflag.FlagSet, dev *
 
 // environ is the environment that this process was started with.
 func environ() []string {
-	inherited := os.Environ()
-	if value, found := debugguard.Value(); found {
-		inherited = append(inherited, "DEBUG="+value)
-	}
-	return inherited
+	return append(os.Environ(), debugguard.Variables()...)
 }
 
 // leave is the exit status for the way the program ended. Two watch for a death by

@@ -139,10 +139,10 @@ func overrides(flags *pflag.FlagSet) ([]config.Override, error) {
 	for flag, key := range map[string][]string{"env": {"env"}, "file": {"files", "items"}} {
 		entries, _ := flags.GetStringArray(flag)
 		where, _ := origin(flags, flag)
-		for _, entry := range entries {
+		for i, entry := range entries {
 			name, value, ok := strings.Cut(entry, "=")
 			if !ok || name == "" {
-				return nil, fmt.Errorf("%s %s: want NAME=REFERENCE", where, name)
+				return nil, fmt.Errorf("%s, entry %d: want NAME=REFERENCE", where, i+1) // not quoted: it may be a line of a literal
 			}
 			all = append(all, config.Override{Key: append(slices.Clip(key), name), Value: value, From: where + " " + name})
 		}

@@ -2,14 +2,19 @@ package main
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"filippo.io/age/plugin"
 )
 
 // TestLibrariesSayNothing: net/http logs what it finds strange, with the bytes, and all of
@@ -69,5 +74,32 @@ func talkative(kms http.Handler, broken *atomic.Bool, refused chan<- struct{}) h
 			}
 		}
 		refused <- struct{}{}
+	}
+}
+
+// TestAgeSaysNothing: age prints what it says to a plugin, identities and file keys, if
+// AGEDEBUG asks for it. The variable is the program's.
+func TestAgeSaysNothing(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, "../../seal/testdata/age-plugin-kmsruntest").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := newService(t)
+	s.put(t, "db", "v1", canary("db-1"))
+	declaration, sealed, identity := sealing(t, "")
+	text := plugin.EncodeIdentity("kmsruntest", []byte("good"))
+	if err := errors.Join(os.Chmod(identity, 0o600), os.WriteFile(identity, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, s.environ("DB=kms://db", "AGEDEBUG=plugin", "PATH="+bin+":"+os.Getenv("PATH")),
+		"exec", "-c", declaration, "--log-level", "debug", "--", "sh", "-c", `trap 'exit 0' TERM; echo "given $AGEDEBUG"; while :; do sleep 0.02; done`)
+	r.awaitOutput("given plugin\n")
+	r.end(t)
+	if _, err := os.Stat(sealed); err != nil {
+		t.Fatal(err) // the plugin was not asked
+	}
+	if got := r.err.String(); strings.Contains(got, text) || strings.Contains(got, "file-key") {
+		t.Errorf("what is said to the plugin is on stderr:\n%s", got)
 	}
 }

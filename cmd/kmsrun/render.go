@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kmsrun/kmsrun/inject"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 )
 
@@ -46,6 +47,7 @@ func renderCommand(out *stderr, status *int) *cobra.Command {
 
 func runRender(flags *pflag.FlagSet, out *stderr) (inject.Status, error) {
 	signals := inject.Signals()
+	proc.Harden() // before anything secret is in memory
 	if err := readTwins(flags); err != nil {
 		return inject.Status{}, err
 	}

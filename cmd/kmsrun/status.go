@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kmsrun/kmsrun/config"
+	"github.com/kmsrun/kmsrun/internal/proc"
 	"github.com/kmsrun/kmsrun/metrics"
 )
 
@@ -53,6 +54,7 @@ func statusCommand() *cobra.Command {
 
 func runStatus(cmd *cobra.Command) error {
 	flags := cmd.Flags()
+	proc.Harden() // the token is a secret
 	if err := readTwins(flags); err != nil {
 		return err
 	}

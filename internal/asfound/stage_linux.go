@@ -119,10 +119,7 @@ func arguments() []string {
 
 // environ is the program's environment.
 func (s Stage) environ() []string {
-	environ := syscall.Environ()
-	if value, found := debugguard.Value(); found {
-		environ = append(environ, "DEBUG="+value)
-	}
+	environ := append(syscall.Environ(), debugguard.Variables()...)
 	pid := strconv.Itoa(syscall.Getpid())
 	for i, variable := range environ {
 		for _, name := range s.PIDs {

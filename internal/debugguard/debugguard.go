@@ -1,6 +1,7 @@
-// Package debugguard takes DEBUG out of the process's environment before the
-// Alibaba SDKs are initialised. They read it once, in package variables, and with
-// DEBUG=sdk print every answer of KMS, plaintext included, on stdout.
+// Package debugguard takes DEBUG and AGEDEBUG out of the process's environment before
+// the libraries that heed them are initialised. With DEBUG=sdk the Alibaba SDKs, which
+// read it once, in package variables, print every answer of KMS, plaintext included, on
+// stdout; with AGEDEBUG=plugin filippo.io/age prints identities and file keys on stderr.
 //
 // It imports syscall alone, so that the Go linker's initialisation order (by
 // import path among the packages whose imports are ready) runs it before any
@@ -10,17 +11,18 @@ package debugguard
 
 import "syscall"
 
-var value, found = take()
+var variables = take("DEBUG", "AGEDEBUG")
 
-func take() (string, bool) {
-	value, found := syscall.Getenv("DEBUG")
-	if found {
-		// Unsetenv fails only for an empty or malformed name.
-		_ = syscall.Unsetenv("DEBUG")
+func take(names ...string) (taken []string) {
+	for _, name := range names {
+		if value, found := syscall.Getenv(name); found {
+			taken = append(taken, name+"="+value)
+			// Unsetenv fails only for an empty or malformed name.
+			_ = syscall.Unsetenv(name)
+		}
 	}
-	return value, found
+	return taken
 }
 
-// Value is the DEBUG variable that the process was started with: it belongs to
-// the child.
-func Value() (string, bool) { return value, found }
+// Variables are those that were taken, as NAME=value: they belong to the child.
+func Variables() []string { return variables }

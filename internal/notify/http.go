@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
+
+	"github.com/kmsrun/kmsrun/internal/exchange"
 )
 
 const (
@@ -41,7 +42,7 @@ func HTTP(address string) Func {
 		request.Header.Set("Content-Type", "application/json")
 		response, err := client.Do(request)
 		if err != nil {
-			return &Temporary{Bare(err)}
+			return &Temporary{failed(err)}
 		}
 		defer response.Body.Close()
 		_, _ = io.CopyN(io.Discard, response.Body, answerRead)
@@ -73,13 +74,8 @@ func Client(timeout time.Duration) *http.Client {
 	}
 }
 
-// Bare is an error of net/http without its URL, which may hold a token.
-func Bare(err error) error {
-	if of, ok := errors.AsType[*url.Error](err); ok {
-		return of.Err
-	}
-	return err
-}
+// failed is an error of net/http without what it quotes.
+func failed(err error) error { return errors.New(exchange.Failure(err)) }
 
 // list is never null in JSON.
 func list(names []string) []string { return append([]string{}, names...) }
@@ -94,7 +90,7 @@ func Answers(ctx context.Context, address string) error {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return Bare(err)
+		return failed(err)
 	}
 	_ = response.Body.Close()
 	if response.StatusCode/100 != 2 {

@@ -83,6 +83,26 @@ func TestHTTP(t *testing.T) {
 }
 
 // TestMailbox: one at a time, what comes meanwhile in one, and another try with it.
+// TestStrangeAnswers: what answers with something that is no HTTP is not quoted.
+func TestStrangeAnswers(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("-ERR s3cr3t\r\n\r\n"))
+		_ = conn.Close()
+	}))
+	defer server.Close()
+	for what, err := range map[string]error{"on_change": HTTP(server.URL)(t.Context(), News{}), "health": Answers(t.Context(), server.URL)} {
+		if err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: got %v, want an error that quotes nothing", what, err)
+		}
+	}
+}
+
 func TestMailbox(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -57,11 +57,19 @@ func (t *Table) begin() {
 	<-ready
 }
 
-// harden ignores failures: they leave what the system has anyway.
-func (t *Table) harden() {
+// Harden lets nobody of the same user read the memory of this process, and has it write
+// no core file. It returns the limit of core files as it was. It ignores failures: they
+// leave what the system has anyway.
+func Harden() (core unix.Rlimit) {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	_ = unix.Getrlimit(unix.RLIMIT_CORE, &t.core)
-	t.limitCore(0)
+	_ = unix.Getrlimit(unix.RLIMIT_CORE, &core)
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: core.Max})
+	return core
+}
+
+// harden ignores failures too.
+func (t *Table) harden() {
+	t.core = Harden()
 	_ = unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&t.subreaper)), 0, 0, 0)
 	if os.Getpid() != 1 {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
