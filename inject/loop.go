@@ -94,9 +94,7 @@ func (l *loop) run() (Status, error) {
 		case <-l.settling.late:
 			l.tooLate()
 		case s := <-l.Signals:
-			if number, ok := s.(syscall.Signal); ok {
-				l.forward(number)
-			}
+			l.take(s)
 		case s := <-l.child.Stopped():
 			l.follow(s)
 		case <-l.sharing.decide:
