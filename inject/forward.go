@@ -102,7 +102,6 @@ func (l *loop) follow(s syscall.Signal) {
 	}
 	l.Log.Debug("the program was stopped", "signal", signalName(s), "pid", l.child.PID())
 	terminal.TakeBack(l.child)
-	l.sharing.decided(l.job())
 	if proc.Orphaned() {
 		l.resume() // no shell would; without us, the program could not have been stopped
 		return

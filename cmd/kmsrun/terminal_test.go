@@ -253,6 +253,24 @@ func TestTerminalScript(t *testing.T) {
 	}
 }
 
+// TestTerminalParentDies: a parent that dies of ^C loses the terminal before we look. The
+// program, which takes its time to end, got it once all the same.
+func TestTerminalParentDies(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`bash -c "env --default-signal=INT,QUIT $K sh -c \"` + counting + `\" & wait"`)
+	s.shows("up")
+	s.keys("C-c")
+	s.await("the program's word", func(screen string) bool { return strings.Contains(screen, "INT\n") })
+	s.status(130)
+	s.signal(35) // behind it in every queue
+	s.count("35\n", 1)
+	if screen := s.text(); strings.Count(screen, "INT\n") != 1 {
+		t.Errorf("one ^C was two INTs:\n%s", screen)
+	}
+	s.signal(syscall.SIGQUIT)
+}
+
 // signal signals the one kmsrun on this terminal, and nobody else.
 func (s *screen) signal(signal syscall.Signal) {
 	s.t.Helper()
