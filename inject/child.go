@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/kmsrun/kmsrun/config"
 	"github.com/kmsrun/kmsrun/internal/asfound"
@@ -116,10 +115,4 @@ func without(environ []string, names ...string) []string {
 		}
 	}
 	return all
-}
-
-// stopsJob tells whether a signal stops a job: whoever sent it, a shell most likely,
-// waits for us to stop too.
-func stopsJob(s syscall.Signal) bool {
-	return s == syscall.SIGTSTP || s == syscall.SIGTTIN || s == syscall.SIGTTOU
 }

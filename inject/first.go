@@ -56,14 +56,28 @@ func (f *first) get(filesDir string) (secret.Snapshot, render.Generation, Status
 		case pong := <-f.exec.pings:
 			close(pong)
 		case s := <-f.exec.Signals:
-			if ends(s, asfound.Here()) {
-				return secret.Snapshot{}, render.Generation{}, interrupted(s), nil
-			}
-			if forwarded(s) && s != syscall.SIGCONT && !stopsUsToo(s) {
-				f.kept = append(f.kept, s)
+			if end := f.signalled(s); end.Signal != 0 {
+				return secret.Snapshot{}, render.Generation{}, end, nil
 			}
 		}
 	}
+}
+
+// signalled keeps a signal for the program, and what came with it. One that asks to end
+// is returned.
+func (f *first) signalled(s os.Signal) (end Status) {
+	for came := together(s, f.exec.Signals, false); len(came) > 0; came = came[1:] {
+		s := came[0]
+		more, stopped := stopsUsToo(s, f.exec.Signals)
+		came = append(came, more...)
+		switch {
+		case ends(s, asfound.Here()):
+			return interrupted(s)
+		case forwarded(s) && s != syscall.SIGCONT && !stopped:
+			f.kept = append(f.kept, s)
+		}
+	}
+	return Status{}
 }
 
 // waitsFor is what went wrong so far.

@@ -7,6 +7,15 @@ import (
 	"github.com/kmsrun/kmsrun/internal/proc"
 )
 
+// take deals with a signal, and with what came with it.
+func (l *loop) take(s os.Signal) {
+	for _, s := range together(s, l.Signals, l.paused) {
+		if number, ok := s.(syscall.Signal); ok {
+			l.forward(number)
+		}
+	}
+}
+
 // forward passes a signal on. A planned restart does not outlive a request to end.
 func (l *loop) forward(s syscall.Signal) {
 	if l.sidecar() {
@@ -32,6 +41,8 @@ func (l *loop) forward(s syscall.Signal) {
 		l.service.reloadEnds()
 	case s == syscall.SIGCONT && l.paused:
 		l.resume()
+	case stopsJob(s) && l.paused && l.child.Paused(): // it came before the SIGCONT that continued us was dealt with
+		l.follow(s)
 	default:
 		l.signal(s, "forwarded")
 	}
@@ -75,25 +86,38 @@ func (l *loop) signalled(err error, s syscall.Signal, reason string) {
 // for the program. SIGSTOP is none of a job's signals, but on a terminal a shell must
 // hear of it.
 func (l *loop) follow(s syscall.Signal) {
+	if l.paused { // and continued since: how that came about counts more than what stopped us
+		for _, s := range counting(arrived(l.Signals), true) {
+			l.take(s)
+		}
+	}
 	terminal := l.program.terminal
 	followed := stopsJob(s) || s == syscall.SIGSTOP && terminal.Present()
 	switch {
 	case !followed, !l.child.Paused(): // or continued meanwhile: nobody would continue us
 		return
-	case terminal.Foreground() && s != syscall.SIGTSTP && l.child.OwnGroup():
+	case terminal.Foreground() && (s == syscall.SIGTTIN || s == syscall.SIGTTOU) && l.child.OwnGroup():
 		l.resume() // it wanted the terminal, and the terminal is ours to give
 		return
 	}
 	l.Log.Debug("the program was stopped", "signal", signalName(s), "pid", l.child.PID())
 	terminal.TakeBack(l.child)
-	l.sharing.decided(l.job())
 	if proc.Orphaned() {
 		l.resume() // no shell would; without us, the program could not have been stopped
 		return
 	}
+	stopped := l.paused
 	l.paused = true
-	proc.StopSelf(s)
-	// What continued us is SIGCONT, which comes as every signal does.
+	came := stopUs(s, l.Signals, stopped, func() bool {
+		l.paused = l.child.Paused()
+		return l.paused
+	})
+	if !l.paused {
+		terminal.Give(l.child)
+	}
+	for _, s := range came { // what continues us is SIGCONT, which comes as every signal does
+		l.take(s)
+	}
 }
 
 // resume continues the program and all of its group, with the terminal if that is ours.
@@ -101,15 +125,4 @@ func (l *loop) resume() {
 	l.paused = false
 	l.program.terminal.Give(l.child)
 	l.signalGroup(syscall.SIGCONT, "forwarded")
-}
-
-// stopsUsToo stops this process for a signal that stops jobs, while there is no
-// program that it could be for.
-func stopsUsToo(s os.Signal) bool {
-	number, ok := s.(syscall.Signal)
-	if !ok || !stopsJob(number) || proc.Orphaned() {
-		return false
-	}
-	proc.StopSelf(number)
-	return true
 }

@@ -94,15 +94,11 @@ func (l *loop) run() (Status, error) {
 		case <-l.settling.late:
 			l.tooLate()
 		case s := <-l.Signals:
-			if number, ok := s.(syscall.Signal); ok {
-				l.forward(number)
-			}
+			l.take(s)
 		case s := <-l.child.Stopped():
 			l.follow(s)
-		case <-l.sharing.decide:
-			for _, s := range l.sharing.decided(l.job()) {
-				l.signal(s, "forwarded")
-			}
+		case <-l.sharing.look:
+			l.lookForeground()
 		case <-l.childDone():
 			l.childEnded()
 		case <-l.stop.planned:
@@ -158,7 +154,7 @@ func (l *loop) start(why string) error {
 		return err
 	}
 	l.child, l.stop, l.given, l.paused, l.asked, l.rollback = child, stopping{}, l.generation, false, false, false
-	l.sharing = sharing{had: l.program.terminal.Foreground()}
+	l.beginSharing()
 	l.starts++
 	l.view.child.Store(&metrics.Child{PID: child.PID(), Started: time.Now(), Starts: l.starts, State: "running"})
 	l.Metrics.ChildStarted(why)

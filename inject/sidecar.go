@@ -80,6 +80,9 @@ func (l *loop) heed(s syscall.Signal) {
 		}
 		l.service.reloadEnds()
 	default:
-		stopsUsToo(s)
+		came, _ := stopsUsToo(s, l.Signals)
+		for _, s := range came {
+			l.take(s)
+		}
 	}
 }

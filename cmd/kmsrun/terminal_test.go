@@ -204,6 +204,12 @@ func TestTerminalPipeline(t *testing.T) {
 	s.shows("two")
 	s.types("three")
 	s.shows("got three")
+	s.types(`$K sh -c 'echo four >&2; exec sleep 1000' 2>&1 >/dev/null | (read x; echo "$x"; read x </dev/tty; echo "got $x")`)
+	s.shows("four")
+	s.types("five")
+	s.shows("got five")
+	s.keys("C-c")
+	s.await("the shell", func(string) bool { return s.foreground() == "bash" })
 	s.types(`bash -c "$K sleep 1000; echo went on"; echo "status=$?;"`)
 	s.await("sleep", func(string) bool { return s.foreground() == "sleep" || s.foreground() == "bash" })
 	s.await("the program", func(string) bool { return exec.Command("pgrep", "-f", "^sleep 1000$").Run() == nil })
@@ -245,6 +251,24 @@ func TestTerminalScript(t *testing.T) {
 	if screen := s.text(); strings.Count(screen, "INT\n") != 3 || strings.Count(screen, "CONT\n") != 2 {
 		t.Errorf("want INT 3 times and CONT twice:\n%s", screen)
 	}
+}
+
+// TestTerminalParentDies: a parent that dies of ^C loses the terminal before we look. The
+// program, which takes its time to end, got it once all the same.
+func TestTerminalParentDies(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.types(`bash -c "env --default-signal=INT,QUIT $K sh -c \"` + counting + `\" & wait"`)
+	s.shows("up")
+	s.keys("C-c")
+	s.await("the program's word", func(screen string) bool { return strings.Contains(screen, "INT\n") })
+	s.status(130)
+	s.signal(35) // behind it in every queue
+	s.count("35\n", 1)
+	if screen := s.text(); strings.Count(screen, "INT\n") != 1 {
+		t.Errorf("one ^C was two INTs:\n%s", screen)
+	}
+	s.signal(syscall.SIGQUIT)
 }
 
 // signal signals the one kmsrun on this terminal, and nobody else.

@@ -44,6 +44,9 @@ func SetDefault(n syscall.Signal) (undo func()) {
 	return func() { set(int(n), &before, nil) }
 }
 
+// Discard ignores a signal, which takes it back where it is pending.
+func Discard(n syscall.Signal) { set(int(n), &action{handler: ignore}, nil) }
+
 func set(n int, a, before *action) {
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(a)), uintptr(unsafe.Pointer(before)), maskSize, 0, 0)
 }

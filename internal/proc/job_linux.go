@@ -6,8 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"github.com/kmsrun/kmsrun/internal/asfound"
 )
@@ -15,15 +14,31 @@ import (
 const ownGroupsOnTerminals = true
 
 // StopSelf stops this process by a signal such as SIGTSTP, so that a shell sees what
-// it would have seen of the program, and returns when it is continued.
-func StopSelf(s syscall.Signal) {
+// it would have seen of the program, and returns when it is continued. Whether it
+// shall stop still is asked at the last moment: a SIGCONT that comes any later takes
+// the signal back, or continues us.
+func StopSelf(s syscall.Signal, still func() bool) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if s != syscall.SIGSTOP {
-		defer asfound.SetDefault(s)()
-		defer asfound.Unblock(s)()
+	pid, thread := uintptr(syscall.Getpid()), uintptr(syscall.Gettid())
+	send := func() { _, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, pid, thread, uintptr(s)) } // takes effect before it returns
+	if s == syscall.SIGSTOP {                                                                    // which can't be held back
+		if still() {
+			send()
+		}
+		return
 	}
-	_ = unix.Tgkill(syscall.Getpid(), syscall.Gettid(), s) // takes effect before it returns
+	defer asfound.SetDefault(s)()
+	// The kernel drops a SIGCONT that nobody took when it gets a signal that stops. A
+	// change of the mask has this thread take what there is: send at once.
+	defer asfound.Block(s)()
+	send()
+	time.Sleep(time.Millisecond) // for another thread that is about to take one
+	if still() {
+		asfound.Unblock(s)
+	} else {
+		asfound.Discard(s)
+	}
 }
 
 // parentOf is the parent of another process; 0 where that can't be told.

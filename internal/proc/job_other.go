@@ -6,8 +6,12 @@ import "syscall"
 
 const ownGroupsOnTerminals = false
 
-// StopSelf stops this process.
-func StopSelf(syscall.Signal) { _ = syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) }
+// StopSelf stops this process, if it shall still.
+func StopSelf(_ syscall.Signal, still func() bool) {
+	if still() {
+		_ = syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
+	}
+}
 
 // parentOf can't tell here.
 func parentOf(int) int { return 0 }

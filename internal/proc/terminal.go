@@ -71,7 +71,7 @@ func (t Terminal) GroupHere() Group {
 	switch {
 	case t.file == nil:
 		return OwnGroup
-	case !ownGroupsOnTerminals || syscall.Getpid() != syscall.Getpgrp() || piped(0) || piped(1):
+	case !ownGroupsOnTerminals || syscall.Getpid() != syscall.Getpgrp() || piped(0) || piped(1) || piped(2):
 		return OurGroup
 	case t.Foreground():
 		return ForegroundGroup
