@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +61,7 @@ func (t *Table) spawnStage(spec Spec) (*Process, error) {
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
 	}
+	_ = unix.SetNonblock(pipe[0], true) // so that waiting for it may have an end
 	failure := os.NewFile(uintptr(pipe[0]), "stage")
 	defer failure.Close()
 	if _, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_SETFD, 0); err != nil {
@@ -75,10 +77,33 @@ func (t *Table) spawnStage(spec Spec) (*Process, error) {
 	// The end of the file means that the program runs, or that the stage was killed:
 	// whoever waits will hear of that.
 	var errno [4]byte
-	if _, err := io.ReadFull(failure, errno[:]); err != nil {
+	stopped, err := readReport(failure, pid, errno[:])
+	if err != nil {
+		if stopped != 0 {
+			_ = syscall.Kill(pid, stopped)
+		}
 		return newProcess(pid, spec.Group), nil
 	}
 	var ws syscall.WaitStatus
 	_ = wait(pid, &ws)
 	return nil, syscall.Errno(binary.NativeEndian.Uint32(errno[:]))
 }
+
+// readReport reads what a stage has to say. It continues one that ^Z stops, which would
+// have us wait for ever, and returns the signal that the program is to have instead.
+func readReport(from *os.File, pid int, errno []byte) (stopped syscall.Signal, err error) {
+	for {
+		_ = from.SetReadDeadline(time.Now().Add(stagePause))
+		_, err = io.ReadFull(from, errno)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return stopped, err
+		}
+		if s := stoppedChild(pid); s != 0 {
+			stopped = s
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+	}
+}
+
+// stagePause is how long a stage may be stopped.
+const stagePause = 20 * time.Millisecond
