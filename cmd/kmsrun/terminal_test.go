@@ -268,23 +268,31 @@ func TestTerminalParentDies(t *testing.T) {
 	if screen := s.text(); strings.Count(screen, "INT\n") != 1 {
 		t.Errorf("one ^C was two INTs:\n%s", screen)
 	}
-	s.signal(syscall.SIGQUIT)
+	s.signal(syscall.SIGTERM) // no shell is left that would end it with the terminal
+	s.await("the end", func(string) bool { return len(s.kmsruns()) == 0 })
+}
+
+// kmsruns are the ids of those on this terminal.
+func (s *screen) kmsruns() (ids []string) {
+	s.t.Helper()
+	tty := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_tty}"))
+	output, _ := exec.Command("pgrep", "-x", "-t", strings.TrimPrefix(tty, "/dev/"), "kmsrun").Output() // fails where there is none
+	return strings.Fields(string(output))
 }
 
 // signal signals the one kmsrun on this terminal, and nobody else.
 func (s *screen) signal(signal syscall.Signal) {
 	s.t.Helper()
-	tty := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_tty}"))
-	output, err := exec.Command("pgrep", "-x", "-t", strings.TrimPrefix(tty, "/dev/"), "kmsrun").Output()
-	if err != nil {
-		s.t.Fatalf("no kmsrun on %s: %v", tty, err)
+	ids := s.kmsruns()
+	if len(ids) != 1 {
+		s.t.Fatalf("want one kmsrun on the terminal, got %q", ids)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(output)))
+	pid, err := strconv.Atoi(ids[0])
 	if err == nil {
 		err = syscall.Kill(pid, signal)
 	}
 	if err != nil {
-		s.t.Fatalf("kmsrun %q on %s: %v", output, tty, err)
+		s.t.Fatal(err)
 	}
 }
 
