@@ -20,7 +20,7 @@ var semantics = []struct{ line, tests string }{
 	{"3 what can't be forwarded is documented, and no program outlives a kmsrun that signal 34 killed", "kmsrun.Killed"},
 	{"4 a closed or stalled stderr ends nothing", "kmsrun.ClosedStderr kmsrun.StalledStderr"},
 	{"5 stops and resumes go through, and the terminal's size", "kmsrun.Stops inject.Together inject.StopUs proc.StopSelf proc.StoppedStage kmsrun.TerminalSignals kmsrun.TerminalBackground kmsrun.TerminalLeader"},
-	{"6 ^C arrives once", "kmsrun.TerminalSignals kmsrun.TerminalPipeline kmsrun.TerminalScript inject.Sharing"},
+	{"6 ^C arrives once", "kmsrun.TerminalSignals kmsrun.TerminalPipeline kmsrun.TerminalScript kmsrun.TerminalParentDies inject.Sharing"},
 	{"7 none is lost before the program runs, and TERM ends a fetch", "kmsrun.EverySignal inject.SignalsBeforeTheStart inject.TermBeforeTheStart kmsrun.TermDuringFetch"},
 	{"8 the stop signal can be chosen, and all others stay the program's", "inject.StopSignalMeansLeaving kmsrun.HandledStopSignal"},
 	{"9 ignored and blocked signals are as found", "kmsrun.Unseen kmsrun.Nohup kmsrun.Inexact"},
