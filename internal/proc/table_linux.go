@@ -58,18 +58,18 @@ func (t *Table) begin() {
 }
 
 // Harden lets nobody of the same user read the memory of this process, and has it write
-// no core file. It returns the limit of core files as it was. It ignores failures: they
-// leave what the system has anyway.
-func Harden() (core unix.Rlimit) {
+// no core file. It ignores failures: they leave what the system has anyway.
+func Harden() {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	var core unix.Rlimit
 	_ = unix.Getrlimit(unix.RLIMIT_CORE, &core)
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: core.Max})
-	return core
 }
 
 // harden ignores failures too.
 func (t *Table) harden() {
-	t.core = Harden()
+	_ = unix.Getrlimit(unix.RLIMIT_CORE, &t.core)
+	Harden()
 	_ = unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&t.subreaper)), 0, 0, 0)
 	if os.Getpid() != 1 {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
