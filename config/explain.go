@@ -26,15 +26,18 @@ type Use struct {
 	Change   string `json:"change"`
 }
 
-// What Explain says where a reference has no default and is not optional, and where it
-// names a version.
+// Run is what a declaration is for.
+type Run int
+
+// The runs there are.
 const (
-	Fails = "the program does not start"
-	Never = "never: pinned"
+	Watched Run = iota // a program, whose secrets are watched
+	Once               // a program that kmsrun becomes
+	Sidecar            // files alone
 )
 
 // Explain lists the use of every reference: variables, then env_from, then files.
-func (c Config) Explain() []Use {
+func (c Config) Explain(run Run) []Use {
 	var uses []Use
 	add := func(kind, name, as string, file bool, refs []secret.Ref) {
 		for _, ref := range refs {
@@ -42,7 +45,7 @@ func (c Config) Explain() []Use {
 			if ref.As == secret.AsFile {
 				file, item = true, VariableFiles+"/"+name
 			}
-			use := c.use(ref, file, c.ActionOf(item))
+			use := c.use(run, ref, file, c.ActionOf(item))
 			use.Kind, use.Name, use.As = kind, name, cmp.Or(string(ref.As), as)
 			uses = append(uses, use)
 		}
@@ -64,20 +67,24 @@ func (c Config) Explain() []Use {
 	return uses
 }
 
-func (c Config) use(ref secret.Ref, file bool, action FileAction) Use {
+func (c Config) use(run Run, ref secret.Ref, file bool, action FileAction) Use {
 	use := Use{
 		Secret: ref.ID.SecretName(), Selector: ref.Selector.Text, Stage: ref.ID.Stage, Version: ref.ID.Version,
-		Region: cmp.Or(ref.ID.Region, c.KMS.Region), Auth: cmp.Or(ref.ID.Auth, DefaultAuth), Absent: Fails,
+		Region: cmp.Or(ref.ID.Region, c.KMS.Region), Auth: cmp.Or(ref.ID.Auth, DefaultAuth), Absent: "the program does not start",
 	}
 	switch {
 	case ref.HasDefault:
 		use.Absent = "the default"
 	case ref.Optional:
 		use.Absent = "left out"
+	case run == Sidecar:
+		use.Absent = "nothing is written"
 	}
 	switch {
 	case ref.ID.Pinned():
-		use.Change = Never
+		use.Change = "never: pinned"
+	case run == Once:
+		use.Change = "none: --once watches nothing"
 	case file:
 		use.Change = "new file" + action.consequence()
 	default:

@@ -17,7 +17,7 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, u := range c.Explain() {
+	for _, u := range c.Explain(Watched) {
 		got = append(got, strings.Join([]string{u.Kind, u.Name, u.Secret, u.Selector, u.Stage, u.Version, u.Region, u.Auth, u.As, u.Absent, u.Change}, "|"))
 	}
 	const here, stays, restarts, flips = "cn-hangzhou|default", "the program does not start", "restarts the program", "new file, then SIGHUP"
@@ -55,7 +55,7 @@ func TestExplainActions(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, u := range c.Explain() {
+	for _, u := range c.Explain(Watched) {
 		got[u.Kind+" "+u.Name] = u.Change
 	}
 	for name, want := range map[string]string{

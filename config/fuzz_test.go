@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("got %+v, %v, then %+v, %v", c, err, again, errAgain)
 		}
 		if err == nil {
-			_, _, _ = c.Explain(), c.Doubts(), c.Uses()
+			_, _, _ = c.Explain(Watched), c.Doubts(), c.Uses()
 			return
 		}
 		all, ok := errors.AsType[*multierror.Error](err)

@@ -102,13 +102,16 @@ func runCheck(cmd *cobra.Command, argv []string) error {
 		}
 		return err
 	}
-	once, _ := flags.GetBool("once")
-	if once {
+	run := config.Watched
+	if once, _ := flags.GetBool("once"); sidecar {
+		run = config.Sidecar
+	} else if once {
+		run = config.Once
 		if err := becomes(c); err != nil {
 			return err
 		}
 	}
-	answer := checked{OK: true, Uses: explain(c, once, sidecar), Doubts: c.Doubts()}
+	answer := checked{OK: true, Uses: c.Explain(run), Doubts: c.Doubts()}
 	for _, socket := range c.Child.Sockets {
 		answer.Listen = append(answer.Listen, socket.String())
 	}
@@ -133,21 +136,6 @@ func ofSidecar(flags *pflag.FlagSet, argv []string) error {
 		}
 	})
 	return fault
-}
-
-// explain says it of a program that is watched over, or becomes kmsrun's process, or of
-// a sidecar.
-func explain(c config.Config, once, sidecar bool) []config.Use {
-	uses := c.Explain()
-	for i := range uses {
-		if once && !sidecar && uses[i].Change != config.Never {
-			uses[i].Change = "none: --once watches nothing"
-		}
-		if sidecar && uses[i].Absent == config.Fails {
-			uses[i].Absent = "nothing is written"
-		}
-	}
-	return uses
 }
 
 // faultsOf are the faults of the declaration in an error, for machines.
